@@ -1,0 +1,344 @@
+//! The command line: every command, flag and environment variable, as they are read. What they do is in the
+//! modules named after them; what a configuration file adds to `serve` is in the configuration.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::client::times;
+
+/// What every exit code says.
+const EXIT_CODES: &str = "Exit codes:
+  0  found, done
+  1  a search found nothing
+  2  bad usage, or a question that is wrong
+  3  the server or the data could not answer";
+
+/// How search text is read.
+const QUERY_HELP: &str = "Examples:
+  causeway logs 'service:checkout severity>=warn \"connection refused\"' --since 15m
+  causeway spans status:error 'duration>500ms' --from 2026-11-21T09:00:00Z --to now
+  causeway traces http.route:/cart --format ndjson --limit 50000
+
+Several words are joined by blanks; quote what the shell would read itself: \" < > ( ) * !";
+
+/// Logs, traces and metrics over OTLP, and the cause of a fault.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Receive, keep and answer: the whole program in one process
+    Serve(ServeArgs),
+    /// Commands that ask.
+    #[command(flatten)]
+    Client(Client),
+}
+
+/// Commands that ask a server, or a data directory.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Find log records, newest first
+    #[command(after_help = QUERY_HELP)]
+    Logs(SearchArgs),
+    /// Find spans, newest first
+    #[command(after_help = QUERY_HELP)]
+    Spans(SearchArgs),
+    /// Find traces with a span that matches, newest first
+    #[command(after_help = QUERY_HELP)]
+    Traces(SearchArgs),
+    /// Show a trace as a waterfall, with its logs and events at their time
+    Trace(TraceArgs),
+    /// List services by rate, errors and duration
+    Services(ServicesArgs),
+    /// Ask in SQL over the tables spans, logs, metrics and traces
+    Sql(SqlArgs),
+    /// Merge and index all that is stored, and return when nothing is left to do
+    Compact(CompactArgs),
+}
+
+impl Client {
+    /// Where and how the command asks.
+    pub(crate) fn connection(&self) -> &Connection {
+        match self {
+            Self::Logs(args) | Self::Spans(args) | Self::Traces(args) => &args.connection,
+            Self::Trace(args) => &args.connection,
+            Self::Services(args) => &args.connection,
+            Self::Sql(args) => &args.connection,
+            Self::Compact(args) => &args.connection,
+        }
+    }
+}
+
+/// The settings of `serve`. One that is absent comes from the configuration file, else from the defaults.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// Where everything is kept [default: ./causeway-data]
+    #[arg(long, env = "CAUSEWAY_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the page and the query APIs listen [default: 127.0.0.1:4319]
+    #[arg(long, env = "CAUSEWAY_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Where OTLP over gRPC listens [default: 127.0.0.1:4317]
+    #[arg(long, env = "CAUSEWAY_OTLP_GRPC", value_name = "ADDR")]
+    pub(crate) otlp_grpc: Option<String>,
+    /// Where OTLP over HTTP listens [default: 127.0.0.1:4318]
+    #[arg(long, env = "CAUSEWAY_OTLP_HTTP", value_name = "ADDR")]
+    pub(crate) otlp_http: Option<String>,
+    /// The most memory to use, as 512MB or 2GiB [default: a quarter of the machine]
+    #[arg(long, env = "CAUSEWAY_MEMORY", value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// A configuration file
+    #[arg(long, env = "CAUSEWAY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `logs`, `spans` and `traces`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// What to find, as `service:checkout status:error duration>500ms`; all if absent
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: Vec<String>,
+    /// The most rows
+    #[arg(long, value_name = "ROWS", default_value_t = query::LIMIT_DEFAULT as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: u64,
+    /// Which times.
+    #[command(flatten)]
+    pub(crate) times: Times,
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The trace id: 32 hexadecimal digits
+    #[arg(value_name = "ID", value_parser = trace_id)]
+    pub(crate) id: String,
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `services`.
+#[derive(Debug, Args)]
+pub(crate) struct ServicesArgs {
+    /// Which times.
+    #[command(flatten)]
+    pub(crate) times: Times,
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `sql`.
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The statement; read from standard input if absent or `-`
+    #[arg(value_name = "SQL")]
+    pub(crate) sql: Option<String>,
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `compact`.
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Which times: both ends open unless said.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Times {
+    /// From so long ago until now, as `15m`, `2h`, `3d`; or from a time, as --from
+    #[arg(long, value_name = "AGO", value_parser = times::since_now, conflicts_with = "from")]
+    pub(crate) since: Option<i64>,
+    /// The first time: RFC 3339, `now-15m`, or Unix time
+    #[arg(long, value_name = "TIME", value_parser = times::from_now, allow_negative_numbers = true)]
+    pub(crate) from: Option<i64>,
+    /// The time to stop before, written like --from
+    #[arg(long, value_name = "TIME", value_parser = times::from_now, allow_negative_numbers = true)]
+    pub(crate) to: Option<i64>,
+}
+
+impl Times {
+    /// The ends that were said, as parameters of the API. They are resolved here and sent whole, so that
+    /// every page of one answer has the same range.
+    pub(crate) fn params(&self) -> Vec<(&'static str, String)> {
+        let from = self.since.or(self.from).map(|time| ("from", times::rfc3339(time)));
+        let to = self.to.map(|time| ("to", times::rfc3339(time)));
+        from.into_iter().chain(to).collect()
+    }
+}
+
+/// Where to ask, and how to show the answer.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// The server
+    #[arg(long, env = "CAUSEWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:4319")]
+    pub(crate) url: String,
+    /// Read this data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Sent as `Authorization: Bearer`
+    #[arg(long, env = "CAUSEWAY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: Color,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading, cut to the width of the terminal
+    #[default]
+    Table,
+    /// The answer of the API as it is
+    Json,
+    /// A row per line, as JSON
+    Ndjson,
+    /// A row per line, with a header; nested values as JSON text
+    Csv,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A size in bytes, written as `512MB`, `512MiB`, `2GiB` or a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ByteSize(pub(crate) u64);
+
+/// The units of a [`ByteSize`], longest first where one ends in another.
+const UNITS: [(&str, u64); 9] = [
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("b", 1),
+];
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.trim().to_ascii_lowercase();
+        let unit = UNITS.iter().find_map(|(name, bytes)| Some((lower.strip_suffix(name)?, *bytes)));
+        let (number, bytes) = unit.unwrap_or((&lower, 1));
+        let wrong = || format!("`{text}` is not a size: write it as 512MB, 512MiB or 2GiB");
+        let number: u64 = number.trim_end().parse().map_err(|_| wrong())?;
+        number.checked_mul(bytes).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A trace id in lower case.
+fn trace_id(text: &str) -> Result<String, String> {
+    /// Hexadecimal digits of a trace id.
+    const DIGITS: usize = 32;
+    if text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!("a trace id has {DIGITS} hexadecimal digits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("512MB", Some(512_000_000)),
+            ("512MiB", Some(536_870_912)),
+            ("2GiB", Some(2_147_483_648)),
+            ("2 gib", Some(2_147_483_648)),
+            ("1KB", Some(1_000)),
+            ("7", Some(7)),
+            ("7B", Some(7)),
+            ("", None),
+            ("GB", None),
+            ("-1MB", None),
+            ("1.5GB", None),
+            ("99999999999TB", None),
+        ] {
+            assert_eq!(text.parse::<ByteSize>().ok(), bytes.map(ByteSize), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_read_and_lines_that_are_not() {
+        let id = "0AF7651916CD43DD8448EB211C80319C";
+        for (line, good) in [
+            ("serve", true),
+            ("serve --listen 127.0.0.1:0 --memory 512MiB", true),
+            ("serve --memory much", false),
+            ("logs", true),
+            ("logs service:a --since 15m status:error", true),
+            ("logs --since soon", false),
+            ("logs --since 15m --from now-1h", false),
+            ("logs --since 15m --to now", true),
+            ("spans --limit 0", false),
+            ("traces --format yaml", false),
+            ("trace", false),
+            ("trace 12", false),
+            (&format!("trace {id} --color never"), true),
+            ("services --from 2026-11-21T09:00:00Z --to -1", true),
+            ("sql", true),
+            ("sql -", true),
+            ("compact --data somewhere", true),
+            ("metrics up", false),
+        ] {
+            let read = Cli::try_parse_from(std::iter::once("causeway").chain(line.split(' ')));
+            assert_eq!(read.is_ok(), good, "{line}: {:?}", read.err());
+        }
+    }
+
+    #[test]
+    fn a_trace_id_is_read_in_either_case() {
+        assert_eq!(trace_id(&"AB".repeat(16)), Ok("ab".repeat(16)));
+        assert!(trace_id(&"xy".repeat(16)).is_err());
+    }
+}

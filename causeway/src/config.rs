@@ -1,0 +1,197 @@
+//! The configuration of `serve`: flag over environment over file over default, checked before anything starts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use collector::Token;
+use model::TenantName;
+use serde::Deserialize;
+
+use crate::cli::{ByteSize, ServeArgs};
+
+const DATA: &str = "causeway-data";
+const LISTEN: &str = "127.0.0.1:4319";
+const OTLP_GRPC: &str = "127.0.0.1:4317";
+const OTLP_HTTP: &str = "127.0.0.1:4318";
+/// The memory of a machine that does not tell its size, in bytes.
+const MEMORY_BYTES_UNKNOWN: u64 = 2 << 30;
+/// The least memory to work with, in bytes.
+const MEMORY_BYTES_MIN: u64 = 64 << 20;
+
+/// Everything `serve` is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where everything is kept.
+    pub(crate) data: PathBuf,
+    /// Where the page and the query APIs listen.
+    pub(crate) listen: String,
+    /// Where OTLP over gRPC listens.
+    pub(crate) otlp_grpc: String,
+    /// Where OTLP over HTTP listens.
+    pub(crate) otlp_http: String,
+    /// The memory budget in bytes.
+    pub(crate) memory_bytes: usize,
+    /// Names under which browsers may ask for the page.
+    pub(crate) hosts: Vec<String>,
+    /// The receivers.
+    pub(crate) collector: collector::Config,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    otlp_grpc: Option<String>,
+    otlp_http: Option<String>,
+    memory: Option<ByteSize>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    otlp: Otlp,
+    #[serde(default, rename = "token")]
+    tokens: Vec<FileToken>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Otlp {
+    request_bytes_max: Option<usize>,
+    #[serde(default)]
+    cors_origins: Vec<String>,
+    #[serde(default)]
+    trust_tenant_header: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileToken {
+    name: String,
+    sha256: String,
+    tenant: Option<String>,
+    #[serde(default)]
+    write: bool,
+    #[serde(default)]
+    read: bool,
+}
+
+impl Config {
+    /// Puts flags, environment and file together.
+    pub(crate) fn load(args: ServeArgs) -> anyhow::Result<Self> {
+        let Some(path) = args.config.clone() else { return Self::merge(args, File::default()) };
+        let file = read(&path)?;
+        Self::merge(args, file).with_context(|| format!("{} is no configuration", path.display()))
+    }
+
+    fn merge(args: ServeArgs, file: File) -> anyhow::Result<Self> {
+        let mut collector = collector::Config {
+            trust_tenant_header: file.otlp.trust_tenant_header,
+            cors_origins: file.otlp.cors_origins,
+            tokens: file.tokens.into_iter().map(token).collect::<anyhow::Result<_>>()?,
+            ..collector::Config::default()
+        };
+        collector.request_bytes_max = file.otlp.request_bytes_max.unwrap_or(collector.request_bytes_max);
+        collector.check()?;
+        let memory = args.memory.or(file.memory).map_or_else(|| machine_memory() / 4, |size| size.0);
+        ensure!(
+            memory >= MEMORY_BYTES_MIN,
+            "the memory budget is {memory} bytes, and {MEMORY_BYTES_MIN} at least"
+        );
+        Ok(Self {
+            data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
+            listen: args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned()),
+            otlp_grpc: args.otlp_grpc.or(file.otlp_grpc).unwrap_or_else(|| OTLP_GRPC.to_owned()),
+            otlp_http: args.otlp_http.or(file.otlp_http).unwrap_or_else(|| OTLP_HTTP.to_owned()),
+            memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
+            hosts: file.hosts,
+            collector,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    // The parser's message shows the line and the place in it; one line is enough for a start that failed.
+    toml::from_str(&text).with_context(|| format!("{} is no configuration", path.display()))
+}
+
+fn token(token: FileToken) -> anyhow::Result<Token> {
+    let FileToken { name, sha256, tenant, write, read } = token;
+    let tenant = match tenant {
+        Some(tenant) => TenantName::new(&tenant).with_context(|| format!("token {name:?}"))?,
+        None => TenantName::default(),
+    };
+    let digits = sha256.as_bytes();
+    let mut bytes = [0; 32];
+    let nibble = |digit: u8| char::from(digit).to_digit(16);
+    if digits.len() != 2 * bytes.len() {
+        bail!(
+            "token {name:?}: sha256 has {} characters, and 64 hexadecimal digits are expected",
+            digits.len()
+        );
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
+            bail!("token {name:?}: sha256 is not hexadecimal");
+        };
+        *byte = (high * 16 + low) as u8;
+    }
+    Ok(Token { name, sha256: bytes, tenant, write, read })
+}
+
+/// The memory this process may have in bytes: the machine's, or less where a control group says so.
+fn machine_memory() -> u64 {
+    let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| number(text.lines().find(|line| line.starts_with("MemTotal"))?));
+    let machine = machine.map_or(MEMORY_BYTES_UNKNOWN, |kib| kib.saturating_mul(1024));
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    group.and_then(|text| number(&text)).map_or(machine, |limit| machine.min(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> anyhow::Result<Config> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("causeway.toml");
+        std::fs::write(&path, text)?;
+        Config::load(ServeArgs { config: Some(path), ..ServeArgs::default() })
+    }
+
+    #[test]
+    fn the_sample_configuration_loads() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/causeway.toml");
+        Config::load(ServeArgs { config: Some(sample), ..ServeArgs::default() }).unwrap();
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("causeway.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\notlp_grpc = \"127.0.0.1:2\"\nmemory = \"512MiB\"")
+            .unwrap();
+        let args =
+            ServeArgs { config: Some(path), listen: Some("127.0.0.1:3".into()), ..ServeArgs::default() };
+        let config = Config::load(args).unwrap();
+        assert_eq!((config.listen.as_str(), config.otlp_grpc.as_str()), ("127.0.0.1:3", "127.0.0.1:2"));
+        assert_eq!(config.memory_bytes, 512 << 20);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            ("lisen = \"x\"", "lisen"),
+            ("memory = \"much\"", "much"),
+            ("memory = \"1MB\"", "at least"),
+            ("[[token]]\nname = \"a\"\nsha256 = \"12\"", "64 hexadecimal"),
+            ("[otlp]\ncors_origins = [\"*\"]", "origin"),
+        ];
+        for (text, part) in cases {
+            let error = format!("{:#}", load(text).unwrap_err());
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The program: one binary that receives, keeps, answers and asks.
+//!
+//! `serve` wires the rooms together ([`serve`]); every other command is a client of the query API
+//! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]).
+
+mod cli;
+mod config;
+mod sink;
+mod guard;
+mod serve;
+mod offline;
+mod client;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().command {
+        cli::Command::Serve(args) => serve::run(args),
+        cli::Command::Client(command) => client::run(&command),
+    }
+}

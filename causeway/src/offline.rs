@@ -1,0 +1,23 @@
+//! A data directory as if a server stood before it: the query API over a store opened in this process.
+
+use std::path::Path;
+
+use axum::{Extension, Router};
+use model::{Reader, TenantName};
+use query::{Engine, Limits};
+use storage::{Options, Store};
+
+/// The memory that a command may use, in bytes.
+const MEMORY_BYTES: usize = 1 << 30;
+
+/// Opens a data directory. To read, nothing in it is changed; to write, it is taken as a server would.
+pub(crate) fn open(data: &Path, write: bool) -> anyhow::Result<Router> {
+    let store = if write {
+        anyhow::ensure!(data.join("catalog.sqlite").exists(), "{} holds no data of causeway", data.display());
+        Store::open(data, Options::for_memory(MEMORY_BYTES))?
+    } else {
+        Store::open_read_only(data)?
+    };
+    let engine = Engine::new(store, Limits { memory_bytes: MEMORY_BYTES / 2, ..Limits::default() })?;
+    Ok(query::router(engine).layer(Extension(Reader::of(TenantName::default()))))
+}

@@ -1,0 +1,173 @@
+//! `causeway serve`: binds, opens the store, wires the rooms together, and ends cleanly.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use collector::Receiver;
+use query::{Engine, Limits};
+use storage::{Options, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use crate::cli::ServeArgs;
+use crate::config::Config;
+use crate::guard::{self, Guard};
+use crate::sink::StoreSink;
+
+/// How long open requests may take to end once the program is told to stop.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// The share of the memory budget that SQL may hold.
+const QUERY_SHARE: usize = 4;
+/// What `serve` ends with when it could not start.
+const FAILED: u8 = 3;
+
+/// Runs until it is told to stop.
+pub(crate) fn run(args: ServeArgs) -> ExitCode {
+    log_to_standard_error();
+    let served = Config::load(args).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(config))
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("causeway: {}", one_line(&error));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// An error with its causes in one line, each said once, and what a parser laid out over several lines joined.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(if line.is_empty() { "" } else { ": " });
+            line.push_str(&cause);
+        }
+    }
+    let parts: Vec<&str> = line.lines().map(str::trim).filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
+}
+
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CAUSEWAY_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+}
+
+/// A bound listener with its name and address.
+struct Bound {
+    name: &'static str,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+async fn bind(name: &'static str, address: &str) -> anyhow::Result<Bound> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {name}"))?;
+    let address = listener.local_addr()?;
+    Ok(Bound { name, listener, address })
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // Signals first: one that comes while the log is read must end in a clean stop, too.
+    let stop = CancellationToken::new();
+    tokio::spawn(wait_for_signal(stop.clone()));
+    let http = bind("http", &config.listen).await?;
+    let otlp_grpc = bind("otlp-grpc", &config.otlp_grpc).await?;
+    let otlp_http = bind("otlp-http", &config.otlp_http).await?;
+    let options = Options::for_memory(config.memory_bytes);
+    let data = config.data.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(&data, options)).await??;
+    let bound = [&http, &otlp_grpc, &otlp_http];
+    let addresses: Vec<String> =
+        bound.iter().map(|bound| format!("{} {}", bound.name, bound.address)).collect();
+    let holder = format!("causeway serve, process {}, {}", std::process::id(), addresses.join(", "));
+    store.describe_holder(&holder)?;
+    for address in &addresses {
+        eprintln!("listening {address}");
+    }
+    eprintln!("ready");
+    let servers = spawn_servers(&config, &store, http, otlp_grpc, otlp_http, &stop)?;
+    stop.cancelled().await;
+    let drained = tokio::time::timeout(DRAIN_TIME_MAX, futures::future::join_all(servers)).await;
+    if drained.is_err() {
+        tracing::warn!(
+            seconds = DRAIN_TIME_MAX.as_secs(),
+            "requests were still open when the time to end them was over"
+        );
+    }
+    tokio::task::spawn_blocking(move || store.close()).await??;
+    Ok(())
+}
+
+/// Starts the three listeners.
+fn spawn_servers(
+    config: &Config,
+    store: &Store,
+    http: Bound,
+    otlp_grpc: Bound,
+    otlp_http: Bound,
+    stop: &CancellationToken,
+) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
+    let sink = StoreSink::new(store.clone(), config.memory_bytes);
+    let receiver = Receiver::new(config.collector.clone(), Arc::new(sink));
+    let limits = Limits { memory_bytes: config.memory_bytes / QUERY_SHARE, ..Limits::default() };
+    let engine = Engine::new(store.clone(), limits)?;
+    let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
+    let page = page(config, engine, endpoints);
+    let stopped = || stop.clone().cancelled_owned();
+    let grpc = collector::serve_grpc(otlp_grpc.listener, Arc::clone(&receiver), stopped());
+    let grpc = async move { report("otlp-grpc", grpc.await.map_err(anyhow::Error::from)) };
+    Ok([
+        tokio::spawn(listen(http, page, stopped())),
+        tokio::spawn(grpc),
+        tokio::spawn(listen(otlp_http, collector::http_router(receiver), stopped())),
+    ])
+}
+
+async fn listen(bound: Bound, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
+    let served = axum::serve(bound.listener, router).with_graceful_shutdown(stop).await;
+    report(bound.name, served.map_err(anyhow::Error::from));
+}
+
+fn report(name: &str, ended: anyhow::Result<()>) {
+    if let Err(error) = ended {
+        tracing::error!(name, error = format!("{error:#}"), "a listener ended");
+    }
+}
+
+/// Everything on the page's listener, behind its guard.
+fn page(config: &Config, engine: Engine, endpoints: ui::Endpoints) -> Router {
+    let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
+    let pages = ui::router(ui::Ui { engine: engine.clone(), endpoints, version: env!("CARGO_PKG_VERSION") });
+    let router = query::router(engine)
+        .merge(pages)
+        .layer(axum::middleware::from_fn_with_state(guard, guard::check))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::new());
+    ui::security_headers(router)
+}
+
+async fn wait_for_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "cannot wait for SIGTERM");
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+}

@@ -1,0 +1,172 @@
+//! Reading a request's body: bounded in size and time, and admitted before it takes memory.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::ReceiveError;
+use crate::sink::{Permit, SinkError};
+
+/// How much of a body that does not tell its size is read before room is asked for, in bytes. Most such
+/// bodies end before it, and asking for a whole request's limit each time would let few in.
+const UNANNOUNCED_BYTES: usize = 64 * 1024;
+
+/// How long the rest of a refused body is read and thrown away. A client that still sends may not see the
+/// answer otherwise: the connection would be reset under it.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A body on its way in.
+pub(crate) struct BodyReader {
+    body: Body,
+    buffer: BytesMut,
+    ended: bool,
+    limit: usize,
+    time_max: Duration,
+    deadline: Instant,
+}
+
+impl BodyReader {
+    /// A reader that gives up past `limit` bytes or after `time_max`.
+    pub(crate) fn new(body: Body, limit: usize, time_max: Duration) -> Self {
+        let deadline = Instant::now() + time_max;
+        Self { body, buffer: BytesMut::new(), ended: false, limit, time_max, deadline }
+    }
+
+    /// The whole body, and the permit for it.
+    pub(crate) async fn whole(
+        &mut self,
+        admit: impl Fn(usize) -> Result<Permit, SinkError>,
+    ) -> Result<(Bytes, Permit), ReceiveError> {
+        let announced =
+            self.body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if announced.is_some_and(|bytes| bytes > self.limit) {
+            return Err(ReceiveError::TooLarge { limit: self.limit });
+        }
+        let permit = match announced {
+            Some(bytes) => {
+                let permit = admit(bytes)?;
+                self.buffer.reserve(bytes);
+                permit
+            }
+            None => {
+                self.fill(UNANNOUNCED_BYTES).await?;
+                let permit = admit(if self.ended { self.buffer.len() } else { self.limit })?;
+                if !self.ended {
+                    self.buffer.reserve(self.limit.saturating_sub(self.buffer.len()));
+                }
+                permit
+            }
+        };
+        self.fill(self.limit.saturating_add(1)).await?;
+        if self.buffer.len() > self.limit {
+            return Err(ReceiveError::TooLarge { limit: self.limit });
+        }
+        Ok((self.buffer.split().freeze(), permit))
+    }
+
+    /// The next `length` bytes; `None` if the body ends before.
+    pub(crate) async fn exactly(&mut self, length: usize) -> Result<Option<Bytes>, ReceiveError> {
+        self.buffer.reserve(length.saturating_sub(self.buffer.len()));
+        self.fill(length).await?;
+        Ok((self.buffer.len() >= length).then(|| self.buffer.split_to(length).freeze()))
+    }
+
+    /// Whether nothing is left.
+    pub(crate) async fn at_end(&mut self) -> Result<bool, ReceiveError> {
+        self.fill(1).await?;
+        Ok(self.buffer.is_empty())
+    }
+
+    /// Throws the rest away, within limits of size and time.
+    pub(crate) async fn drain(&mut self) {
+        self.deadline = Instant::now() + DRAIN_TIME_MAX;
+        self.buffer = BytesMut::new();
+        let mut left = self.limit.saturating_mul(2);
+        while let Ok(Some(chunk)) = self.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Reads until the buffer holds `wanted` bytes, or the body ends.
+    async fn fill(&mut self, wanted: usize) -> Result<(), ReceiveError> {
+        while !self.ended && self.buffer.len() < wanted {
+            match self.next().await? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ReceiveError> {
+        loop {
+            let frame = timeout_at(self.deadline, self.body.frame()).await;
+            match frame.map_err(|_elapsed| ReceiveError::Slow(self.time_max))? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(ReceiveError::Body(error.to_string())),
+                // Trailers of a request say nothing here.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+
+    fn unannounced(chunks: usize, bytes: usize) -> Body {
+        let chunks = (0..chunks).map(move |_| Ok::<_, Infallible>(Bytes::from(vec![7; bytes])));
+        Body::from_stream(stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn room_is_asked_for_by_what_is_known() {
+        let limit = 200_000;
+        let cases = [
+            ("announced", Body::from(vec![7; 1000]), Some(1000), vec![1000]),
+            ("announced too large", Body::from(vec![7; 200_001]), None, vec![]),
+            ("short", unannounced(10, 100), Some(1000), vec![1000]),
+            ("long", unannounced(2, 100_000), Some(200_000), vec![limit]),
+            ("endless", unannounced(usize::MAX, 50_000), None, vec![limit]),
+            ("empty", Body::empty(), Some(0), vec![0]),
+        ];
+        for (name, body, expected, admitted) in cases {
+            let asked = RefCell::new(Vec::new());
+            let admit = |bytes| {
+                asked.borrow_mut().push(bytes);
+                Ok(Box::new(()) as Permit)
+            };
+            let mut reader = BodyReader::new(body, limit, Duration::from_secs(60));
+            let found = reader.whole(admit).await;
+            assert_eq!(found.as_ref().ok().map(|(bytes, _)| bytes.len()), expected, "{name}");
+            assert_eq!(asked.into_inner(), admitted, "{name}");
+            if let Err(error) = found {
+                assert!(matches!(error, ReceiveError::TooLarge { .. }), "{name}: {error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let mut reader = BodyReader::new(body, 1000, Duration::ZERO);
+        let error = reader.whole(|_| Ok(Box::new(()) as Permit)).await.map(drop).unwrap_err();
+        assert!(matches!(error, ReceiveError::Slow(_)), "{error}");
+    }
+}

@@ -1,0 +1,215 @@
+//! What is said of a payload's records: which were rejected, why, and what was odd about others.
+
+use std::collections::BTreeSet;
+
+use model::{Answer, Signal};
+
+use crate::answer::shorten;
+
+/// Why a record is rejected, or what is odd about it. Fixed texts, so that their number is bounded.
+pub(super) type Reason = &'static str;
+
+/// How much of a record's name a message shows, in bytes.
+const LABEL_BYTES_MAX: usize = 80;
+
+/// The snake_case names of OTLP's fields. In JSON they are unknown fields; a client that sends one has taken
+/// another JSON for OTLP's, and is told.
+const SNAKE_CASE: &[&str] = &[
+    "aggregation_temporality",
+    "array_value",
+    "as_double",
+    "as_int",
+    "bool_value",
+    "bucket_counts",
+    "bytes_value",
+    "data_points",
+    "description_keys",
+    "double_value",
+    "dropped_attributes_count",
+    "dropped_events_count",
+    "dropped_links_count",
+    "end_time_unix_nano",
+    "entity_refs",
+    "event_name",
+    "explicit_bounds",
+    "exponential_histogram",
+    "filtered_attributes",
+    "id_keys",
+    "int_value",
+    "is_monotonic",
+    "kvlist_value",
+    "log_records",
+    "observed_time_unix_nano",
+    "parent_span_id",
+    "quantile_values",
+    "resource_logs",
+    "resource_metrics",
+    "resource_spans",
+    "schema_url",
+    "scope_logs",
+    "scope_metrics",
+    "scope_spans",
+    "severity_number",
+    "severity_text",
+    "span_id",
+    "start_time_unix_nano",
+    "string_value",
+    "time_unix_nano",
+    "trace_id",
+    "trace_state",
+    "zero_count",
+    "zero_threshold",
+];
+
+/// The notes on one payload.
+pub(super) struct Notes {
+    one: &'static str,
+    many: &'static str,
+    /// How many records were begun.
+    begun: u64,
+    rejected: Vec<Group>,
+    warned: Vec<Group>,
+    snake_case: BTreeSet<&'static str>,
+    repaired: bool,
+    pub(super) attributes_dropped: u64,
+    pub(super) values_cut: u64,
+}
+
+/// Records of which the same is said.
+struct Group {
+    reason: Reason,
+    count: u64,
+    /// The first of them.
+    first: String,
+}
+
+impl Notes {
+    pub(super) fn new(signal: Signal) -> Self {
+        let (one, many) = match signal {
+            Signal::Spans => ("span", "spans"),
+            Signal::Logs => ("log record", "log records"),
+            Signal::Metrics => ("data point", "data points"),
+        };
+        Self {
+            one,
+            many,
+            begun: 0,
+            rejected: Vec::new(),
+            warned: Vec::new(),
+            snake_case: BTreeSet::new(),
+            repaired: false,
+            attributes_dropped: 0,
+            values_cut: 0,
+        }
+    }
+
+    /// A record begins: what is noted next is about it.
+    pub(super) fn begin(&mut self) {
+        self.begun += 1;
+    }
+
+    /// The record begun last is rejected. `label` is its name, if it has one.
+    pub(super) fn reject(&mut self, reason: Reason, label: &str) {
+        add(&mut self.rejected, reason, self.one, self.begun, label);
+    }
+
+    /// The record begun last is stored, but something about it is odd.
+    pub(super) fn warn(&mut self, reason: Reason, label: &str) {
+        add(&mut self.warned, reason, self.one, self.begun, label);
+    }
+
+    /// A JSON key was ignored.
+    pub(super) fn unknown_key(&mut self, key: &str) {
+        if let Some(known) = SNAKE_CASE.iter().find(|known| **known == key) {
+            self.snake_case.insert(known);
+        }
+    }
+
+    /// The JSON text was not UTF-8.
+    pub(super) fn repaired(&mut self) {
+        self.repaired = true;
+    }
+
+    /// What the client is told. Empty if there is nothing to tell.
+    pub(super) fn answer(&self) -> Answer {
+        let mut parts = Vec::new();
+        for group in &self.rejected {
+            parts.push(self.sentence(group, "rejected"));
+        }
+        for group in &self.warned {
+            parts.push(self.sentence(group, "odd"));
+        }
+        if !self.snake_case.is_empty() {
+            let keys: Vec<&str> = self.snake_case.iter().copied().collect();
+            parts.push(format!("ignored {}: JSON keys are lowerCamelCase in OTLP", keys.join(", ")));
+        }
+        if self.repaired {
+            parts.push("the JSON text was not UTF-8: wrong bytes were replaced by U+FFFD".to_owned());
+        }
+        if self.values_cut > 0 {
+            parts.push(format!("values cut for being too long or nested too deep: {}", self.values_cut));
+        }
+        if self.attributes_dropped > 0 {
+            parts.push(format!(
+                "attributes dropped for being too many or too long: {}",
+                self.attributes_dropped
+            ));
+        }
+        let rejected = self.rejected.iter().map(|group| group.count).sum();
+        Answer { rejected, message: shorten(&parts.join("; ")) }
+    }
+
+    fn sentence(&self, group: &Group, what: &str) -> String {
+        let noun = if group.count == 1 { self.one } else { self.many };
+        format!("{} {noun} {what}: {} (first: {})", group.count, group.reason, group.first)
+    }
+}
+
+fn add(groups: &mut Vec<Group>, reason: Reason, noun: &str, number: u64, label: &str) {
+    match groups.iter_mut().find(|group| group.reason == reason) {
+        Some(group) => group.count += 1,
+        None => {
+            let mut first = format!("{noun} {number}");
+            if !label.is_empty() {
+                first.push_str(&format!(" '{}'", &label[..label.floor_char_boundary(LABEL_BYTES_MAX)]));
+            }
+            groups.push(Group { reason, count: 1, first });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_noted_is_full_success() {
+        let mut notes = Notes::new(Signal::Spans);
+        notes.begin();
+        notes.unknown_key("something_else");
+        assert_eq!(notes.answer(), Answer::default());
+    }
+
+    #[test]
+    fn reasons_are_grouped_and_counted() {
+        let mut notes = Notes::new(Signal::Logs);
+        for (reason, label) in [("why", ""), ("why", "b"), ("else", "€c")] {
+            notes.begin();
+            notes.reject(reason, label);
+        }
+        notes.begin();
+        notes.warn("strange", "");
+        notes.unknown_key("trace_id");
+        notes.unknown_key("span_id");
+        notes.unknown_key("trace_id");
+        let answer = notes.answer();
+        assert_eq!(answer.rejected, 3);
+        assert_eq!(
+            answer.message,
+            "2 log records rejected: why (first: log record 1); \
+             1 log record rejected: else (first: log record 3 '€c'); \
+             1 log record odd: strange (first: log record 4); \
+             ignored span_id, trace_id: JSON keys are lowerCamelCase in OTLP"
+        );
+    }
+}

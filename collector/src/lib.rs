@@ -1,0 +1,37 @@
+//! Every way in: OTLP over gRPC and HTTP becomes record batches, and a sink's word becomes an answer.
+//!
+//! Terms:
+//! - *request*: one export call; it carries records of one signal.
+//! - *payload*: its protobuf or JSON bytes after decompression.
+//! - *record*: a span, a log record or a metric data point; a bad one is rejected alone.
+//! - *sink*: where decoded requests go; the program hands it in.
+//!
+//! The modules follow a request: limits and tokens, who asks, its body, its payload, its rows, the sink, the
+//! answer. [`http_router`] and [`grpc_routes`] differ in framing only; what lies between is in [`Receiver`].
+//!
+//! Absent on purpose: storage, queries, and any buffer between a request and the sink. Nothing is answered
+//! before the sink has answered.
+
+mod config;
+mod auth;
+mod body;
+mod compression;
+mod decode;
+mod sink;
+mod receiver;
+mod error;
+mod status;
+mod answer;
+mod http;
+mod grpc;
+
+pub use auth::{AuthError, Scope, Token, authenticate};
+pub use config::{Config, ConfigError};
+pub use decode::{DecodeError, Decoded, Encoding, Limits, decode};
+pub use grpc::{grpc_routes, serve_grpc};
+pub use http::http_router;
+pub use receiver::{Receiver, SignalCounts};
+pub use sink::{Permit, Sink, SinkError};
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,181 @@
+//! What HTTP and gRPC share: tenant, admission, decoding, the sink, and the counts of what passed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use model::{Answer, Signal, TenantName, UnixNanos};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::auth::{Scope, authenticate};
+use crate::body::BodyReader;
+use crate::compression::Compression;
+use crate::config::Config;
+use crate::decode::{Decoded, Encoding, decode};
+use crate::error::ReceiveError;
+use crate::sink::{Permit, Sink, SinkError};
+
+/// The header that names a tenant, where the configuration trusts it.
+const TENANT_HEADER: &str = "x-scope-orgid";
+
+/// How much larger than its compressed form a payload is taken to be when room is asked for.
+const COMPRESSION_RATIO: usize = 8;
+
+/// Payloads up to this size, in bytes, are decoded where they arrive; larger ones on a thread that may block.
+const INLINE_BYTES_MAX: usize = 32 * 1024;
+
+/// Takes requests, and hands what they hold to the sink.
+pub struct Receiver {
+    config: Config,
+    sink: Arc<dyn Sink>,
+    requests: Semaphore,
+    decodes: Semaphore,
+    counters: [SignalCounters; Signal::ALL.len()],
+}
+
+/// What passed since the start, for one signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalCounts {
+    /// Which one.
+    pub signal: Signal,
+    /// Records the sink took, repeats included.
+    pub received: u64,
+    /// Records rejected one by one.
+    pub rejected: u64,
+    /// Requests refused as a whole.
+    pub refused: u64,
+    /// Attributes dropped because their record had too many, or their keys were too long.
+    pub attributes_dropped: u64,
+    /// Values cut because they were too long or nested too deep.
+    pub values_cut: u64,
+}
+
+#[derive(Default)]
+struct SignalCounters {
+    received: AtomicU64,
+    rejected: AtomicU64,
+    refused: AtomicU64,
+    attributes_dropped: AtomicU64,
+    values_cut: AtomicU64,
+}
+
+/// A payload as it came, and what its headers say of it.
+pub(crate) struct Payload {
+    pub(crate) signal: Signal,
+    pub(crate) encoding: Encoding,
+    pub(crate) compression: Compression,
+    pub(crate) bytes: Bytes,
+}
+
+impl Receiver {
+    /// A receiver in front of `sink`. Numbers of `config` that are out of range are brought into it;
+    /// [`Config::check`] tells of them.
+    pub fn new(config: Config, sink: Arc<dyn Sink>) -> Arc<Self> {
+        let config = config.bounded();
+        Arc::new(Self {
+            requests: Semaphore::new(config.requests_max),
+            decodes: Semaphore::new(config.decodes_max),
+            counters: Default::default(),
+            sink,
+            config,
+        })
+    }
+
+    /// What passed since the start, one entry per signal.
+    pub fn counters(&self) -> [SignalCounts; Signal::ALL.len()] {
+        Signal::ALL.map(|signal| {
+            let counters = self.counters_of(signal);
+            let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            SignalCounts {
+                signal,
+                received: get(&counters.received),
+                rejected: get(&counters.rejected),
+                refused: get(&counters.refused),
+                attributes_dropped: get(&counters.attributes_dropped),
+                values_cut: get(&counters.values_cut),
+            }
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn reader(&self, body: axum::body::Body) -> BodyReader {
+        BodyReader::new(body, self.config.request_bytes_max, self.config.body_time_max)
+    }
+
+    /// Whose data a request holds.
+    pub(crate) fn tenant(&self, headers: &HeaderMap) -> Result<TenantName, ReceiveError> {
+        if let Some(tenant) = authenticate(&self.config.tokens, headers, Scope::Write)? {
+            return Ok(tenant);
+        }
+        match headers.get(TENANT_HEADER) {
+            Some(name) if self.config.trust_tenant_header => {
+                Ok(TenantName::new(&String::from_utf8_lossy(name.as_bytes()))?)
+            }
+            _ => Ok(TenantName::default()),
+        }
+    }
+
+    /// A place among the requests taken at once.
+    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, ReceiveError> {
+        self.requests.try_acquire().map_err(|_full| ReceiveError::Crowded(self.config.requests_max))
+    }
+
+    /// Room for a body of `bytes`.
+    pub(crate) fn admit(&self, bytes: usize, compression: Compression) -> Result<Permit, SinkError> {
+        let bytes = match compression {
+            Compression::Identity => bytes,
+            _ => bytes.saturating_mul(COMPRESSION_RATIO).min(self.config.request_bytes_max),
+        };
+        self.sink.admit(bytes)
+    }
+
+    /// Counts a request that is refused as a whole.
+    pub(crate) fn count_refused(&self, signal: Signal) {
+        self.counters_of(signal).refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Decodes a payload and stores its rows; what comes back is durable.
+    pub(crate) async fn store(&self, tenant: &TenantName, payload: Payload) -> Result<Answer, ReceiveError> {
+        let signal = payload.signal;
+        let decoded = self.decode(payload).await?;
+        let rows = decoded.batch.rows.num_rows() as u64;
+        // Without rows there is nothing to be made durable.
+        let answer = match rows {
+            0 => decoded.batch.answer,
+            _ => self.sink.write(tenant, decoded.batch).await?,
+        };
+        let counters = self.counters_of(signal);
+        counters.received.fetch_add(rows, Ordering::Relaxed);
+        counters.rejected.fetch_add(answer.rejected, Ordering::Relaxed);
+        counters.attributes_dropped.fetch_add(decoded.attributes_dropped, Ordering::Relaxed);
+        counters.values_cut.fetch_add(decoded.values_cut, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    async fn decode(&self, payload: Payload) -> Result<Decoded, ReceiveError> {
+        // The semaphore is never closed; were it, decoding would go on without it.
+        let _turn = self.decodes.acquire().await.ok();
+        let limit = self.config.request_bytes_max;
+        let limits = self.config.limits();
+        let received = UnixNanos::now();
+        let inline = payload.compression == Compression::Identity && payload.bytes.len() <= INLINE_BYTES_MAX;
+        let work = move || -> Result<Decoded, ReceiveError> {
+            let bytes = payload.compression.decompress(payload.bytes, limit)?;
+            Ok(decode(payload.signal, bytes, payload.encoding, received, &limits)?)
+        };
+        // A compressed body tells nothing of the work it makes.
+        if inline { work() } else { tokio::task::spawn_blocking(work).await? }
+    }
+
+    fn counters_of(&self, signal: Signal) -> &SignalCounters {
+        match signal {
+            Signal::Spans => &self.counters[0],
+            Signal::Logs => &self.counters[1],
+            Signal::Metrics => &self.counters[2],
+        }
+    }
+}

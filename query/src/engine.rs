@@ -1,0 +1,272 @@
+//! The engine: every question the program can answer, for pages, the API and the command line alike.
+
+mod rows_of;
+mod aggregate;
+mod traces;
+mod services;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use model::predicate::RowKey;
+use model::{Reader, Signal, TimeRange, TraceId, UnixNanos};
+use storage::{Control, Observer, Scan, ScanStats, Snapshot, Store, StoreError};
+use tokio::sync::Semaphore;
+
+use crate::error::QueryError;
+use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary};
+use crate::sql::{SqlAnswer, SqlEngine};
+use crate::{LIMIT_MAX, search};
+use aggregate::Aggregate;
+
+/// The most bars of a histogram.
+const HISTOGRAM_BARS_MAX: usize = 1000;
+/// The most keys whose values are counted at once.
+const FACETS_MAX: usize = 20;
+
+/// A search, as the API's parameters say it.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// The search text; empty means everything.
+    pub q: String,
+    /// Which times.
+    pub range: TimeRange,
+    /// How many rows; at most [`crate::LIMIT_MAX`].
+    pub limit: usize,
+    /// Where to begin: the cursor of an earlier page.
+    pub cursor: Option<String>,
+    /// Keys whose commonest values are counted.
+    pub facets: Vec<String>,
+    /// How many bars of a histogram, if one is wanted.
+    pub histogram: Option<usize>,
+}
+
+/// Services over a range of time.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// By calls, most first.
+    pub services: Vec<Service>,
+    /// The range that was really covered: the one asked for, or that of the stored spans.
+    pub range: TimeRange,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// What one question may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long it may take.
+    pub time: Duration,
+    /// How many are answered at once; others are refused.
+    pub concurrent_max: usize,
+    /// How much memory all SQL together may hold, in bytes.
+    pub memory_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(30), concurrent_max: 32, memory_bytes: 512 << 20 }
+    }
+}
+
+/// Answers questions. Cloning is cheap; every call takes a consistent snapshot of its own.
+#[derive(Clone)]
+pub struct Engine {
+    store: Store,
+    limits: Limits,
+    slots: Arc<Semaphore>,
+    sql: SqlEngine,
+}
+
+impl Engine {
+    /// An engine over a store.
+    pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
+        let sql = SqlEngine::new(limits)?;
+        Ok(Self { store, limits, slots: Arc::new(Semaphore::new(limits.concurrent_max)), sql })
+    }
+
+    /// Log records, newest first.
+    pub async fn logs(&self, reader: &Reader, search: &Search) -> Result<Page<Log>, QueryError> {
+        self.page(Signal::Logs, reader, search, rows_of::logs).await
+    }
+
+    /// Spans, newest first.
+    pub async fn spans(&self, reader: &Reader, search: &Search) -> Result<Page<Span>, QueryError> {
+        self.page(Signal::Spans, reader, search, rows_of::spans).await
+    }
+
+    /// Traces with a span that matches, newest first.
+    pub async fn traces(&self, reader: &Reader, search: &Search) -> Result<Page<TraceSummary>, QueryError> {
+        let question = traces::Question::new(search)?;
+        self.ask(reader, move |snapshot, control| traces::list(snapshot, &question, control)).await
+    }
+
+    /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
+    pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
+        self.ask(reader, move |snapshot, control| traces::one(snapshot, id, control)).await
+    }
+
+    /// Services by rate, errors and duration.
+    pub async fn services(&self, reader: &Reader, range: TimeRange) -> Result<Services, QueryError> {
+        self.ask(reader, move |snapshot, control| services::list(snapshot, range, control)).await
+    }
+
+    /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
+    pub async fn extent(&self, reader: &Reader, signal: Signal) -> Result<Option<TimeRange>, QueryError> {
+        Ok(self.store.snapshot(reader).extent(signal))
+    }
+
+    /// Answers a read-only SQL query over the tables.
+    pub async fn sql(&self, reader: &Reader, sql: &str) -> Result<SqlAnswer, QueryError> {
+        let _slot = self.slot()?;
+        self.sql.run(&self.store.snapshot(reader), sql).await
+    }
+
+    /// Seals, merges and indexes until nothing is left to do.
+    pub async fn compact(&self) -> Result<(), QueryError> {
+        let store = self.store.clone();
+        let done =
+            tokio::task::spawn_blocking(move || store.compact(&mut |what| tracing::info!(what, "compacted")));
+        let done = done.await.map_err(|error| QueryError::Store(error.to_string()))?;
+        done.map_err(QueryError::from)
+    }
+
+    fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let most = self.limits.concurrent_max;
+        slot.map_err(|_| {
+            QueryError::Busy(format!("{most} questions are being answered, which is the most at once"))
+        })
+    }
+
+    /// Runs a question on a thread that may block. Dropping the future cancels it.
+    async fn ask<T: Send + 'static>(
+        &self,
+        reader: &Reader,
+        question: impl FnOnce(&Snapshot, &Control) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let slot = self.slot()?;
+        let snapshot = self.store.snapshot(reader);
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let control =
+            Control { deadline: Instant::now() + self.limits.time, cancelled: Arc::clone(&cancelled) };
+        let _cancel = CancelOnDrop(cancelled);
+        let work = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            question(&snapshot, &control)
+        });
+        work.await.map_err(|error| QueryError::Store(error.to_string()))?
+    }
+
+    async fn page<T: Send + 'static>(
+        &self,
+        signal: Signal,
+        reader: &Reader,
+        search: &Search,
+        convert: fn(&RecordBatch) -> Vec<T>,
+    ) -> Result<Page<T>, QueryError> {
+        let scan = Scan { signal, range: search.range, predicate: search::parse(&search.q, signal)? };
+        check(search)?;
+        let search = search.clone();
+        self.ask(reader, move |snapshot, control| page(snapshot, &scan, &search, convert, control)).await
+    }
+}
+
+/// Tells a question that nobody waits for it any more.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Checks what a search asks for beside its text.
+fn check(search: &Search) -> Result<(), QueryError> {
+    if search.limit > LIMIT_MAX {
+        return Err(QueryError::invalid(format!("limit is {}, and {LIMIT_MAX} at most", search.limit)));
+    }
+    if search.facets.len() > FACETS_MAX {
+        return Err(QueryError::invalid(format!(
+            "{} facets are asked for, and {FACETS_MAX} at most",
+            search.facets.len()
+        )));
+    }
+    match search.histogram {
+        Some(0) => Err(QueryError::invalid("a histogram has at least one bar")),
+        Some(bars) if bars > HISTOGRAM_BARS_MAX => {
+            Err(QueryError::invalid(format!("{bars} bars are asked for, and {HISTOGRAM_BARS_MAX} at most")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn page<T>(
+    snapshot: &Snapshot,
+    scan: &Scan,
+    search: &Search,
+    convert: fn(&RecordBatch) -> Vec<T>,
+    control: &Control,
+) -> Result<Page<T>, QueryError> {
+    let begun = Instant::now();
+    let before = search.cursor.as_deref().map(cursor_key).transpose()?;
+    let mut aggregate = Aggregate::wanted(snapshot, scan, search);
+    let observer = aggregate.as_mut().map(|aggregate| aggregate as &mut dyn Observer);
+    let (batches, cost) = snapshot.newest(scan, before, search.limit, observer, control)?;
+    let rows: Vec<T> = batches.iter().flat_map(convert).collect();
+    let last = batches.last().and_then(|batch| rows_of::key(scan.signal, batch));
+    let oldest = last.map(|key| key.time);
+    let cursor = last.filter(|_| search.limit > 0 && rows.len() == search.limit).map(cursor_text);
+    let mut page =
+        Page { rows, cursor, stats: stats(cost, begun, oldest)?, total: None, facets: None, histogram: None };
+    if let Some(aggregate) = aggregate {
+        aggregate.finish(search, &mut page);
+    }
+    Ok(page)
+}
+
+/// The cost of a scan as an answer tells it. A scan that had to stop before it found anything is an error.
+fn stats(cost: ScanStats, begun: Instant, oldest: Option<UnixNanos>) -> Result<Stats, QueryError> {
+    if cost.timed_out && cost.rows == 0 {
+        return Err(QueryError::Timeout("the time limit passed before any row was read".to_owned()));
+    }
+    let partial = cost.timed_out.then(|| Partial {
+        reason: "time limit".to_owned(),
+        covered_from: oldest.map(|time| time.0),
+        covered_to: None,
+    });
+    Ok(Stats {
+        rows_scanned: cost.rows,
+        bytes_scanned: cost.bytes,
+        segments_total: cost.segments,
+        segments_opened: cost.opened,
+        elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        partial,
+    })
+}
+
+fn cursor_text(key: RowKey) -> String {
+    format!("{}.{}", key.time, key.seq)
+}
+
+fn cursor_key(text: &str) -> Result<RowKey, QueryError> {
+    let key = text
+        .split_once('.')
+        .and_then(|(time, seq)| Some(RowKey { time: UnixNanos(time.parse().ok()?), seq: seq.parse().ok()? }));
+    key.ok_or_else(|| QueryError::invalid(format!("{text:?} is no cursor: take one from an earlier answer")))
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Regex(message) => Self::invalid(message),
+            StoreError::Cancelled => Self::Timeout("cancelled".to_owned()),
+            other => Self::Store(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is counted over all matches while the newest of them are looked for: total, facets, histogram.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, RecordBatch};
+use model::{Signal, TimeRange, attributes, schema};
+use storage::{Observer, Scan, Snapshot};
+
+use super::Search;
+use crate::columns::{Columns, hex};
+use crate::rows::{Bucket, FacetValue, Page};
+
+/// How many different values of a key are told apart; rows with further ones are not counted for it.
+const FACET_VALUES_MAX: usize = 10_000;
+/// How many of them an answer lists.
+const FACET_VALUES_SHOWN: usize = 20;
+/// The severity number at which a log counts as an error.
+const ERROR_SEVERITY: i64 = 17;
+
+/// Counts matching rows.
+pub(super) struct Aggregate {
+    signal: Signal,
+    total: u64,
+    facets: Vec<Facet>,
+    histogram: Option<Histogram>,
+}
+
+struct Facet {
+    key: String,
+    source: FacetSource,
+    counts: HashMap<String, u64>,
+}
+
+enum FacetSource {
+    Column(&'static str),
+    /// An attribute, its key quoted, in these columns in order.
+    Attribute(String, &'static [&'static str]),
+}
+
+struct Histogram {
+    from: i64,
+    width: i64,
+    bars: Vec<(u64, u64)>,
+}
+
+impl Aggregate {
+    /// What a search wants counted, if anything.
+    pub(super) fn wanted(snapshot: &Snapshot, scan: &Scan, search: &Search) -> Option<Self> {
+        if search.facets.is_empty() && search.histogram.is_none() {
+            return None;
+        }
+        let facets = search.facets.iter().map(|key| Facet::new(scan.signal, key)).collect();
+        let histogram = search.histogram.and_then(|bars| Histogram::new(snapshot, scan, bars));
+        Some(Self { signal: scan.signal, total: 0, facets, histogram })
+    }
+
+    /// Puts the counts into an answer.
+    pub(super) fn finish<T>(self, search: &Search, page: &mut Page<T>) {
+        page.total = Some(self.total);
+        if !search.facets.is_empty() {
+            page.facets = Some(self.facets.into_iter().map(Facet::finish).collect());
+        }
+        if search.histogram.is_some() {
+            page.histogram = Some(self.histogram.map_or_else(Vec::new, Histogram::finish));
+        }
+    }
+}
+
+impl Observer for Aggregate {
+    fn columns(&self) -> Vec<&'static str> {
+        let mut columns = vec![schema::time_column(self.signal), error_column(self.signal)];
+        for facet in &self.facets {
+            match &facet.source {
+                FacetSource::Column(column) => columns.push(column),
+                FacetSource::Attribute(_, names) => columns.extend(*names),
+            }
+        }
+        columns
+    }
+
+    fn observe(&mut self, rows: &RecordBatch) {
+        self.total += rows.num_rows() as u64;
+        self.facets.iter_mut().for_each(|facet| facet.observe(rows));
+        if let Some(histogram) = &mut self.histogram {
+            histogram.observe(self.signal, rows);
+        }
+    }
+}
+
+fn error_column(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Spans => "status_code",
+        Signal::Logs => "severity_number",
+        Signal::Metrics => "metric",
+    }
+}
+
+fn is_error(signal: Signal, columns: &Columns<'_>, row: usize) -> bool {
+    match signal {
+        Signal::Spans => columns.text("status_code", row) == Some("error"),
+        Signal::Logs => columns.int("severity_number", row).is_some_and(|number| number >= ERROR_SEVERITY),
+        Signal::Metrics => false,
+    }
+}
+
+impl Facet {
+    fn new(signal: Signal, key: &str) -> Self {
+        let column = match (key, signal) {
+            ("service", _) => Some("service_name"),
+            ("namespace", _) => Some("service_namespace"),
+            ("environment", _) => Some("deployment_environment"),
+            ("version", _) => Some("service_version"),
+            ("instance", _) => Some("service_instance_id"),
+            ("scope", _) => Some("scope_name"),
+            ("name", Signal::Spans) => Some("name"),
+            ("kind", Signal::Spans) => Some("kind"),
+            ("status", Signal::Spans) => Some("status_code"),
+            ("severity" | "level", Signal::Logs) => Some("severity"),
+            ("event", Signal::Logs) => Some("event_name"),
+            ("trace", Signal::Spans | Signal::Logs) => Some("trace_id"),
+            _ => None,
+        };
+        let source = match (column, key.split_once('.')) {
+            (Some(column), _) => FacetSource::Column(column),
+            (None, Some(("resource", key))) => {
+                FacetSource::Attribute(attributes::quote(key), &["resource_attributes"])
+            }
+            (None, Some(("scope", key))) => {
+                FacetSource::Attribute(attributes::quote(key), &["scope_attributes"])
+            }
+            _ => FacetSource::Attribute(
+                attributes::quote(key),
+                &["attributes", "scope_attributes", "resource_attributes"],
+            ),
+        };
+        Self { key: key.to_owned(), source, counts: HashMap::new() }
+    }
+
+    fn observe(&mut self, rows: &RecordBatch) {
+        let columns = Columns(rows);
+        for row in 0..rows.num_rows() {
+            let value = match &self.source {
+                FacetSource::Column("trace_id") => {
+                    columns.ids("trace_id").and_then(|ids| ids.is_valid(row).then(|| hex(ids.value(row))))
+                }
+                FacetSource::Column(column) => columns.text(column, row).map(str::to_owned),
+                FacetSource::Attribute(key, names) => {
+                    let stored =
+                        names.iter().find_map(|name| attributes::get_quoted(columns.text(name, row)?, key));
+                    let value = stored.and_then(attributes::parse_value);
+                    value.and_then(|value| value.text().map(|text| text.into_owned()))
+                }
+            };
+            let Some(value) = value else { continue };
+            let room = self.counts.len() < FACET_VALUES_MAX;
+            if room || self.counts.contains_key(&value) {
+                *self.counts.entry(value).or_default() += 1;
+            }
+        }
+    }
+
+    fn finish(self) -> (String, Vec<FacetValue>) {
+        let counts = self.counts.into_iter();
+        let mut values: Vec<FacetValue> = counts.map(|(value, count)| FacetValue { value, count }).collect();
+        values.sort_by(|a, b| (b.count, &a.value).cmp(&(a.count, &b.value)));
+        values.truncate(FACET_VALUES_SHOWN);
+        (self.key, values)
+    }
+}
+
+impl Histogram {
+    /// Bars over the range of the search, or of what is stored where that is open; `None` without data.
+    fn new(snapshot: &Snapshot, scan: &Scan, bars: usize) -> Option<Self> {
+        let extent = snapshot.extent(scan.signal)?;
+        let TimeRange { from, to } = scan.range;
+        let from = from.or(extent.from)?.0;
+        let to = to.map_or_else(|| extent.to.map(|last| last.0.saturating_add(1)), |to| Some(to.0))?;
+        let width = (to.saturating_sub(from).max(1) as u64).div_ceil(bars as u64);
+        let width = i64::try_from(width).ok()?.max(1);
+        Some(Self { from, width, bars: vec![(0, 0); bars] })
+    }
+
+    fn observe(&mut self, signal: Signal, rows: &RecordBatch) {
+        let columns = Columns(rows);
+        let Some(times) = columns.times(schema::time_column(signal)) else { return };
+        for (row, time) in times.values().iter().enumerate() {
+            let at = time.saturating_sub(self.from).div_euclid(self.width);
+            let bar = usize::try_from(at).ok().and_then(|at| self.bars.get_mut(at));
+            let Some((count, errors)) = bar else { continue };
+            *count += 1;
+            *errors += u64::from(is_error(signal, &columns, row));
+        }
+    }
+
+    fn finish(self) -> Vec<Bucket> {
+        let start = |at: usize| self.from.saturating_add(self.width.saturating_mul(at as i64));
+        let bars = self.bars.iter().enumerate();
+        bars.map(|(at, (count, errors))| Bucket { time: start(at), count: *count, errors: *errors }).collect()
+    }
+}

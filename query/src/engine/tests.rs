@@ -1,0 +1,114 @@
+use super::*;
+use crate::testing::Fixture;
+
+fn search(q: &str) -> Search {
+    Search { q: q.to_owned(), limit: 10, ..Search::default() }
+}
+
+#[test]
+fn searches_find_rows_newest_first() {
+    let fixture = Fixture::new();
+    let cases: [(&str, &[&str]); 6] = [
+        ("", &["cart answered", "card refused"]),
+        ("refused", &["card refused"]),
+        ("service:cart", &["cart answered"]),
+        ("severity>=error", &["card refused"]),
+        ("NOT refused host.name:node-1", &["cart answered"]),
+        ("absent", &[]),
+    ];
+    for state in ["fresh", "compacted"] {
+        for (q, expected) in cases {
+            let page = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &search(q))).unwrap();
+            let bodies: Vec<&str> = page.rows.iter().filter_map(|log| log.body.as_str()).collect();
+            assert_eq!(bodies, expected, "{state}: {q}");
+        }
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
+fn counts_come_with_the_rows() {
+    let fixture = Fixture::new();
+    let question = Search {
+        facets: vec!["service".into(), "host.name".into(), "absent".into()],
+        histogram: Some(4),
+        limit: 1,
+        ..search("")
+    };
+    let page = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &question)).unwrap();
+    assert_eq!((page.rows.len(), page.total), (1, Some(2)));
+    let facets = page.facets.unwrap();
+    let count =
+        |key: &str| facets[key].iter().map(|value| (value.value.as_str(), value.count)).collect::<Vec<_>>();
+    assert_eq!(count("service"), [("cart", 1), ("payment", 1)]);
+    assert_eq!(count("host.name"), [("node-1", 2)]);
+    assert!(count("absent").is_empty());
+    let bars = page.histogram.unwrap();
+    assert_eq!(
+        bars.iter().map(|bar| (bar.count, bar.errors)).collect::<Vec<_>>(),
+        [(1, 1), (0, 0), (0, 0), (1, 0)]
+    );
+}
+
+#[test]
+fn pages_of_traces_follow_on_one_another() {
+    let fixture = Fixture::new();
+    let mut question = Search { limit: 1, ..search("") };
+    let mut roots = Vec::new();
+    loop {
+        let page = fixture.runtime.block_on(fixture.engine.traces(&fixture.reader, &question)).unwrap();
+        roots.extend(
+            page.rows.iter().map(|trace| (trace.root_name.clone(), trace.span_count, trace.error_count)),
+        );
+        question.cursor = page.cursor;
+        if question.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(roots, [("ping".to_owned(), 1, 0), ("GET /cart".to_owned(), 2, 1)]);
+    let page =
+        fixture.runtime.block_on(fixture.engine.traces(&fixture.reader, &search("status:error"))).unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(page.rows[0].services, ["cart", "payment"]);
+}
+
+#[test]
+fn a_trace_comes_with_its_logs() {
+    let fixture = Fixture::new();
+    let id: TraceId = "0af7651916cd43dd8448eb211c80319c".parse().unwrap();
+    let trace = fixture.runtime.block_on(fixture.engine.trace(&fixture.reader, id)).unwrap();
+    assert_eq!((trace.spans.len(), trace.logs.len(), trace.duration_ns), (2, 2, 500_000_000));
+    assert_eq!(trace.logs[0].span_id.as_deref(), Some(trace.spans[1].span_id.as_str()));
+    assert!(trace.warnings.is_empty() && !trace.truncated);
+    let unknown = fixture.runtime.block_on(fixture.engine.trace(&fixture.reader, TraceId([9; 16])));
+    assert!(matches!(unknown, Err(QueryError::NotFound(_))));
+}
+
+#[test]
+fn services_count_calls_from_outside() {
+    let fixture = Fixture::new();
+    let answer = fixture.runtime.block_on(fixture.engine.services(&fixture.reader, TimeRange::ALL)).unwrap();
+    let rows: Vec<_> = answer
+        .services
+        .iter()
+        .map(|one| (one.name.as_str(), one.calls, one.errors, one.error_ratio))
+        .collect();
+    assert_eq!(rows, [("cart", 2.0, 0.0, 0.0), ("payment", 1.0, 1.0, 1.0)]);
+    let p95 = answer.services[1].p95_ns.unwrap();
+    assert!((p95 / 300_000_000.0 - 1.0).abs() < 0.02, "{p95}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let fixture = Fixture::new();
+    let cases = [
+        Search { limit: LIMIT_MAX + 1, ..search("") },
+        Search { cursor: Some("x".into()), ..search("") },
+        Search { histogram: Some(0), ..search("") },
+        search("\"open"),
+    ];
+    for question in cases {
+        let wrong = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &question));
+        assert!(matches!(wrong, Err(QueryError::Bad { .. })), "{question:?}");
+    }
+}

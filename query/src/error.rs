@@ -1,0 +1,63 @@
+//! What can be wrong with a question.
+
+/// Why a question was not answered. [`QueryError::code`] is the HTTP status that says the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The question is wrong: where, and what would be right.
+    #[error("{message}")]
+    Bad {
+        /// What is wrong.
+        message: String,
+        /// Where, in bytes from the start of the text.
+        position: Option<usize>,
+        /// What would fit there.
+        expected: Vec<String>,
+    },
+    /// Nothing has that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// It would not be read-only, or is not for this reader.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It needs more memory than a query may have.
+    #[error("{0}")]
+    Memory(String),
+    /// Too many questions at once.
+    #[error("{0}")]
+    Busy(String),
+    /// The time limit passed before anything was covered.
+    #[error("{0}")]
+    Timeout(String),
+    /// The store could not be read.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl QueryError {
+    /// A wrong question, with the place.
+    pub fn bad(message: impl Into<String>, position: usize, expected: &[&str]) -> Self {
+        Self::Bad {
+            message: message.into(),
+            position: Some(position),
+            expected: expected.iter().map(|text| (*text).to_owned()).collect(),
+        }
+    }
+
+    /// A wrong question as a whole.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Bad { message: message.into(), position: None, expected: Vec::new() }
+    }
+
+    /// The HTTP status, and the word that programs read.
+    pub fn code(&self) -> (u16, &'static str) {
+        match self {
+            Self::Bad { .. } => (400, "bad_question"),
+            Self::Forbidden(_) => (403, "forbidden"),
+            Self::NotFound(_) => (404, "not_found"),
+            Self::Memory(_) => (422, "memory_limit"),
+            Self::Busy(_) => (429, "busy"),
+            Self::Timeout(_) => (504, "time_limit"),
+            Self::Store(_) => (500, "store"),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The query API over HTTP. Who asks stands in the request's extensions as a [`Reader`]; the program puts it
+//! there.
+
+mod params;
+mod answer;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use model::{Reader, TraceId};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::engine::{Engine, Search};
+use crate::error::QueryError;
+use crate::rows::Page;
+use crate::sql::SqlAnswer;
+use answer::{Failure, json_answer};
+use params::Params;
+
+/// The longest body of a question in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The routes of the query API.
+pub fn router(engine: Engine) -> Router {
+    Router::new()
+        .route("/api/logs", get(logs))
+        .route("/api/spans", get(spans))
+        .route("/api/traces", get(traces))
+        .route("/api/traces/{id}", get(trace))
+        .route("/api/services", get(services))
+        .route("/api/sql", post(sql))
+        .route("/api/compact", post(compact))
+        .route("/api/{*rest}", get(unknown).post(unknown))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ready\n" }))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(engine)
+}
+
+type Answer = Result<Response, Failure>;
+
+const SEARCH: [&str; 7] = ["q", "from", "to", "limit", "cursor", "facets", "histogram"];
+
+async fn logs(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let search = Params::read(query.as_deref(), &SEARCH)?.search()?;
+    let page = engine.logs(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
+    page_answer("logs", page)
+}
+
+async fn spans(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let search = Params::read(query.as_deref(), &SEARCH)?.search()?;
+    let page = engine.spans(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
+    page_answer("spans", page)
+}
+
+async fn traces(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let search: Search = Params::read(query.as_deref(), &SEARCH)?.search()?;
+    let page = engine.traces(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
+    page_answer("traces", page)
+}
+
+/// A page of rows under the name of their kind, with what was counted beside it.
+fn page_answer<T: Serialize>(kind: &str, page: Page<T>) -> Answer {
+    let mut body = json!({ kind: page.rows, "cursor": page.cursor, "stats": page.stats });
+    let extras = [
+        ("total", page.total.map(Value::from)),
+        ("facets", page.facets.map(|facets| json!(facets))),
+        ("histogram", page.histogram.map(|histogram| json!(histogram))),
+    ];
+    for (key, value) in extras {
+        if let Some(value) = value {
+            body[key] = value;
+        }
+    }
+    Ok(json_answer(StatusCode::OK, &body))
+}
+
+async fn trace(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+) -> Answer {
+    let id: TraceId = id.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))?;
+    let trace = engine.trace(&reader, id).await?;
+    Ok(json_answer(StatusCode::OK, &trace))
+}
+
+async fn services(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let range = Params::read(query.as_deref(), &["from", "to"])?.range()?;
+    let answer = engine.services(&reader, range).await?;
+    let time = |time: Option<model::UnixNanos>| time.map(|time| time.to_string());
+    let body = json!({
+        "services": answer.services,
+        "from": time(answer.range.from),
+        "to": time(answer.range.to),
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
+}
+
+#[derive(serde::Deserialize)]
+struct SqlQuestion {
+    sql: String,
+}
+
+async fn sql(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Answer {
+    let question: SqlQuestion = serde_json::from_slice(&body).map_err(|error| QueryError::Bad {
+        message: format!("the body is no question: {error}"),
+        position: None,
+        expected: vec!["{\"sql\":\"SELECT …\"}".to_owned()],
+    })?;
+    let answer = engine.sql(&reader, &question.sql).await?;
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    Ok(match accept {
+        accept if accept.contains("application/x-ndjson") => sql_lines(&answer),
+        accept if accept.contains("text/csv") => sql_csv(&answer)?,
+        accept if accept.contains("application/vnd.apache.arrow.stream") => sql_arrow(&answer)?,
+        _ => sql_json(&answer),
+    })
+}
+
+fn sql_json(answer: &SqlAnswer) -> Response {
+    let columns = answer
+        .schema
+        .fields()
+        .iter()
+        .map(|field| json!({ "name": field.name(), "type": crate::sql::column_type(field) }));
+    let rows: Vec<_> = answer.batches.iter().flat_map(crate::sql::json_rows).collect();
+    let body = json!({ "columns": columns.collect::<Vec<_>>(), "rows": rows, "stats": answer.stats });
+    json_answer(StatusCode::OK, &body)
+}
+
+fn sql_lines(answer: &SqlAnswer) -> Response {
+    let names: Vec<&String> = answer.schema.fields().iter().map(|field| field.name()).collect();
+    let mut body = String::new();
+    for row in answer.batches.iter().flat_map(crate::sql::json_rows) {
+        let row: serde_json::Map<String, Value> = names.iter().map(|name| (*name).clone()).zip(row).collect();
+        body.push_str(&Value::Object(row).to_string());
+        body.push('\n');
+    }
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+fn sql_csv(answer: &SqlAnswer) -> Result<Response, QueryError> {
+    let failed = |error: csv::Error| QueryError::Store(error.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(answer.schema.fields().iter().map(|field| field.name())).map_err(failed)?;
+    for row in answer.batches.iter().flat_map(crate::sql::text_rows) {
+        writer.write_record(row).map_err(failed)?;
+    }
+    let body = writer.into_inner().map_err(|error| QueryError::Store(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response())
+}
+
+fn sql_arrow(answer: &SqlAnswer) -> Result<Response, QueryError> {
+    let failed = |error: arrow::error::ArrowError| QueryError::Store(error.to_string());
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &answer.schema).map_err(failed)?;
+    for batch in &answer.batches {
+        writer.write(batch).map_err(failed)?;
+    }
+    let body = writer.into_inner().map_err(failed)?;
+    Ok(([(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], body).into_response())
+}
+
+async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {
+    engine.compact().await?;
+    Ok(json_answer(StatusCode::OK, &json!({ "done": true })))
+}
+
+async fn unknown(uri: axum::http::Uri) -> Failure {
+    QueryError::NotFound(format!("there is no {} here", uri.path())).into()
+}

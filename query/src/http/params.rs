@@ -1,0 +1,109 @@
+//! The parameters of a question. Every one is checked, and one that nobody knows is refused by name.
+
+use model::{TimeRange, UnixNanos};
+
+use crate::engine::Search;
+use crate::error::QueryError;
+use crate::{LIMIT_DEFAULT, LIMIT_MAX, times};
+
+/// Parameters by name.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads a query string that may have these parameters, each once.
+    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, QueryError> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&key.as_ref()) {
+                let expected = known.iter().map(|name| (*name).to_owned()).collect();
+                let message = format!("the parameter {key:?} is not known here");
+                return Err(QueryError::Bad { message, position: None, expected });
+            }
+            if params.iter().any(|(earlier, _)| *earlier == key) {
+                return Err(QueryError::invalid(format!("the parameter {key:?} is given twice")));
+            }
+            params.push((key.into_owned(), value.into_owned()));
+        }
+        Ok(Self(params))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The range of `from` and `to`.
+    pub(super) fn range(&self) -> Result<TimeRange, QueryError> {
+        let now = UnixNanos::now();
+        let time = |name: &str| self.get(name).map(|text| times::parse(text, now)).transpose();
+        let range = TimeRange { from: time("from")?, to: time("to")? };
+        match range {
+            TimeRange { from: Some(from), to: Some(to) } if from > to => {
+                Err(QueryError::invalid("the range ends before it begins: from is after to"))
+            }
+            range => Ok(range),
+        }
+    }
+
+    /// A search.
+    pub(super) fn search(&self) -> Result<Search, QueryError> {
+        let facets = self.get("facets").unwrap_or_default();
+        Ok(Search {
+            q: self.get("q").unwrap_or_default().to_owned(),
+            range: self.range()?,
+            limit: self.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
+            cursor: self.get("cursor").map(str::to_owned),
+            facets: facets
+                .split(',')
+                .map(str::trim)
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            histogram: self.number("histogram", usize::MAX)?,
+        })
+    }
+
+    fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if number <= most => Ok(Some(number)),
+            Ok(number) => Err(QueryError::invalid(format!("{name} is {number}, and {most} at most"))),
+            Err(_) => Err(QueryError::invalid(format!("{name} is {text:?}, and not a whole number"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 7] = ["q", "from", "to", "limit", "cursor", "facets", "histogram"];
+
+    #[test]
+    fn a_search_is_read() {
+        let params =
+            Params::read(Some("q=a+b%22&limit=5&facets=service,%20http.route&from=1"), &KNOWN).unwrap();
+        let search = params.search().unwrap();
+        assert_eq!(search.q, "a b\"");
+        assert_eq!(search.limit, 5);
+        assert_eq!(search.facets, ["service", "http.route"]);
+        assert_eq!(search.range.from, Some(UnixNanos(1_000_000_000)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            ("limt=5", "limt"),
+            ("limit=x", "limit"),
+            ("limit=10001", "10000"),
+            ("limit=-1", "limit"),
+            ("q=a&q=b", "twice"),
+            ("from=2&to=1", "from is after to"),
+            ("from=soon", "soon"),
+        ];
+        for (query, part) in cases {
+            let wrong = Params::read(Some(query), &KNOWN).and_then(|params| params.search()).unwrap_err();
+            assert!(wrong.to_string().contains(part), "{query}: {wrong}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Questions and answers: the search language, SQL, and the HTTP query APIs.
+//!
+//! A question walks down this list: its text becomes a predicate or a plan, the [`Engine`] runs it over a
+//! snapshot of the store, [`rows`] are what comes back, and [`router`] shows them over HTTP. Absent here:
+//! OTLP, files, HTML.
+
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod times;
+pub mod search;
+mod columns;
+pub mod rows;
+mod sql;
+mod engine;
+mod http;
+
+#[cfg(test)]
+mod testing;
+
+pub use engine::{Engine, Limits, Search, Services};
+pub use error::QueryError;
+pub use http::router;
+pub use sql::SqlAnswer;
+
+/// The most rows one answer holds.
+pub const LIMIT_MAX: usize = 10_000;
+/// The rows of an answer that names no limit.
+pub const LIMIT_DEFAULT: usize = 100;
+/// The most spans, and the most logs, of one trace in an answer.
+pub const TRACE_ROWS_MAX: usize = 10_000;

@@ -1,0 +1,240 @@
+//! Read-only SQL over the tables, through DataFusion.
+//!
+//! What SCHEMA.md promises on top of plain SQL: ids compare with hexadecimal text ([`planner`]), an attribute
+//! map answers `attributes['key']` as text and compares with numbers as a number ([`functions`]). Statements
+//! other than queries are refused twice: here by a list of what is allowed, and in the plan.
+
+mod rewrite;
+mod functions;
+mod planner;
+mod yielding;
+mod cells;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use futures::StreamExt;
+use model::Signal;
+use storage::Snapshot;
+
+use crate::engine::Limits;
+use crate::error::QueryError;
+use crate::rows::{Partial, Stats};
+
+pub(crate) use cells::{column_type, json_rows, text_rows};
+
+/// The most rows of one answer.
+const ROWS_MAX: usize = 100_000;
+/// The longest statement in bytes.
+const STATEMENT_BYTES_MAX: usize = 256 << 10;
+/// How many partitions a plan is split into: the cores of a small machine.
+const PARTITIONS: usize = 2;
+
+/// The `traces` table, made of spans when it is asked for.
+const TRACES_VIEW: &str = "
+    SELECT trace_id,
+           min(start_time) AS start_time,
+           max(end_time) AS end_time,
+           CAST(max(end_time) AS BIGINT) - CAST(min(start_time) AS BIGINT) AS duration_ns,
+           first_value(service_name ORDER BY parent_span_id IS NOT NULL, start_time, seq) AS root_service,
+           first_value(name ORDER BY parent_span_id IS NOT NULL, start_time, seq) AS root_name,
+           first_value(status_code ORDER BY parent_span_id IS NOT NULL, start_time, seq) AS root_status,
+           count(*) AS span_count,
+           sum(CASE WHEN status_code = 'error' THEN 1 ELSE 0 END) AS error_count,
+           array_sort(array_agg(DISTINCT service_name)) AS services,
+           max(weight) AS weight
+    FROM spans GROUP BY trace_id";
+
+/// The answer to a query.
+#[derive(Debug, Clone)]
+pub struct SqlAnswer {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// Runs SQL with bounded memory and time.
+#[derive(Clone)]
+pub(crate) struct SqlEngine {
+    runtime: Arc<RuntimeEnv>,
+    time: Duration,
+}
+
+impl SqlEngine {
+    pub(crate) fn new(limits: Limits) -> Result<Self, QueryError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc();
+        let runtime = runtime.map_err(|error| QueryError::Store(error.to_string()))?;
+        Ok(Self { runtime, time: limits.time })
+    }
+
+    /// Answers one query over a snapshot.
+    pub(crate) async fn run(&self, snapshot: &Snapshot, sql: &str) -> Result<SqlAnswer, QueryError> {
+        let begun = Instant::now();
+        let mut statement = allowed(sql)?;
+        rewrite::rewrite(&mut statement)?;
+        let deadline = tokio::time::Instant::now() + self.time;
+        let plan = async {
+            let context = self.session(snapshot).await?;
+            let plan = context.state().statement_to_plan(statement).await?;
+            let read_only =
+                SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+            read_only.verify_plan(&plan)?;
+            context.execute_logical_plan(plan).await?.execute_stream().await
+        };
+        let stream = tokio::time::timeout_at(deadline, plan).await;
+        let mut stream = stream.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
+        let schema = stream.schema();
+        let (mut batches, mut rows, mut partial) = (Vec::new(), 0, None);
+        loop {
+            let next = match tokio::time::timeout_at(deadline, stream.next()).await {
+                Ok(next) => next,
+                Err(_) if rows == 0 => return Err(out_of_time(self.time)),
+                Err(_) => {
+                    partial = Some("time limit".to_owned());
+                    break;
+                }
+            };
+            let Some(batch) = next else { break };
+            let batch = batch.map_err(|error| wrong(&error))?;
+            let room = ROWS_MAX - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                partial = Some(format!("row limit: {ROWS_MAX}"));
+                break;
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        let stats = Stats {
+            segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
+            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
+            ..Stats::default()
+        };
+        Ok(SqlAnswer { schema, batches, stats })
+    }
+
+    /// The one place where sessions are made: planner, functions, tables.
+    async fn session(&self, snapshot: &Snapshot) -> Result<SessionContext, DataFusionError> {
+        let config = SessionConfig::new()
+            .with_target_partitions(PARTITIONS)
+            .with_information_schema(true)
+            .with_default_catalog_and_schema("causeway", "public");
+        let mut builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(yielding::Yielding));
+        // Before DataFusion's own planners, which would take `attributes['key']` for a field of a structure.
+        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::Planner));
+        let mut state = builder.build();
+        state.register_udf(Arc::new(ScalarUDF::from(functions::AttributeText::default())))?;
+        state.register_udf(Arc::new(ScalarUDF::from(functions::IdText::default())))?;
+        state.register_function_rewrite(Arc::new(planner::Coerce))?;
+        let context = SessionContext::new_with_state(state);
+        for signal in Signal::ALL {
+            context.register_table(signal.table(), storage::provider(snapshot, signal))?;
+        }
+        let traces = context.sql(TRACES_VIEW).await?.into_view();
+        context.register_table("traces", traces)?;
+        Ok(context)
+    }
+}
+
+/// Reads exactly one statement that only asks.
+fn allowed(sql: &str) -> Result<Statement, QueryError> {
+    if sql.len() > STATEMENT_BYTES_MAX {
+        let message = format!("the statement has {} bytes, and {STATEMENT_BYTES_MAX} at most", sql.len());
+        return Err(QueryError::invalid(message));
+    }
+    let mut statements = DFParser::parse_sql(sql).map_err(|error| syntax(sql, &error))?;
+    let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+        return Err(QueryError::bad("exactly one statement is expected", 0, &["SELECT", "WITH"]));
+    };
+    let asks = match &statement {
+        Statement::Statement(statement) => matches!(
+            statement.as_ref(),
+            SqlStatement::Query(_)
+                | SqlStatement::ShowTables { .. }
+                | SqlStatement::ShowColumns { .. }
+                | SqlStatement::ExplainTable { .. }
+        ),
+        Statement::Explain(explain) => {
+            matches!(explain.statement.as_ref(), Statement::Statement(inner) if matches!(inner.as_ref(), SqlStatement::Query(_)))
+        }
+        _ => false,
+    };
+    if !asks {
+        let what =
+            "only queries are answered: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE; the data are read-only";
+        return Err(QueryError::Forbidden(what.to_owned()));
+    }
+    Ok(statement)
+}
+
+fn out_of_time(limit: Duration) -> QueryError {
+    QueryError::Timeout(format!("the query did not begin to answer within its {} seconds", limit.as_secs()))
+}
+
+/// A syntax error with its place in bytes.
+fn syntax(sql: &str, error: &DataFusionError) -> QueryError {
+    let message = error.strip_backtrace();
+    let position = place(&message).and_then(|(line, column)| {
+        let start: usize = sql.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        let line = sql.get(start..)?.lines().next()?;
+        Some(start + line.chars().take(column - 1).map(char::len_utf8).sum::<usize>())
+    });
+    let message = message.trim_start_matches("SQL error: ").to_owned();
+    QueryError::Bad {
+        message,
+        position,
+        expected: vec!["a query such as SELECT * FROM spans LIMIT 10".to_owned()],
+    }
+}
+
+/// Line and column, both from 1, out of the parser's message.
+fn place(message: &str) -> Option<(usize, usize)> {
+    let (_, rest) = message.rsplit_once("Line: ")?;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (line, column) = (line.parse().ok()?, rest[..digits].parse().ok()?);
+    (line > 0 && column > 0).then_some((line, column))
+}
+
+/// What an error of planning or running means for whoever asked.
+fn wrong(error: &DataFusionError) -> QueryError {
+    let root = error.find_root();
+    let message = root.strip_backtrace();
+    match root {
+        DataFusionError::ResourcesExhausted(_) => {
+            QueryError::Memory(format!("the query needs too much memory: {message}"))
+        }
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::External(_) => {
+            QueryError::Store(message)
+        }
+        DataFusionError::Plan(text) if text.contains("not supported: ") => QueryError::Forbidden(message),
+        _ => QueryError::invalid(message),
+    }
+}

@@ -1,0 +1,113 @@
+//! Functions that the planner puts into queries.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, StringArray, StringBuilder};
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use model::attributes;
+
+use crate::columns::hex;
+
+/// `attribute_text(map, key)`: an attribute's value as text, null where it is absent.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct AttributeText {
+    signature: Signature,
+}
+
+impl Default for AttributeText {
+    fn default() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+/// The name of [`AttributeText`].
+pub(super) const ATTRIBUTE_TEXT: &str = "attribute_text";
+/// The name of [`IdText`].
+pub(super) const ID_TEXT: &str = "id_text";
+
+impl ScalarUDFImpl for AttributeText {
+    fn name(&self) -> &str {
+        ATTRIBUTE_TEXT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [map, key] = args.args.as_slice() else {
+            return exec_err!("attribute_text takes a map and a key");
+        };
+        let ColumnarValue::Scalar(key) = key else {
+            return exec_err!("the key of an attribute is a constant");
+        };
+        let Some(Some(key)) = key.try_as_str() else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None)));
+        };
+        let quoted = attributes::quote(key);
+        let maps = map.to_array(args.number_rows)?;
+        let value = |stored: &str| {
+            let value = attributes::parse_value(attributes::get_quoted(stored, &quoted)?)?;
+            value.text().map(|text| text.into_owned())
+        };
+        Ok(ColumnarValue::Array(map_texts(&maps, value)?))
+    }
+}
+
+/// A function of each text, once per distinct value of a dictionary.
+fn map_texts(texts: &ArrayRef, value: impl Fn(&str) -> Option<String>) -> Result<ArrayRef> {
+    if let Some(texts) = texts.as_string_opt::<i32>() {
+        let mut out = StringBuilder::new();
+        texts.iter().for_each(|text| out.append_option(text.and_then(&value)));
+        return Ok(Arc::new(out.finish()));
+    }
+    let Some(dictionary) = texts.as_dictionary_opt::<Int32Type>() else {
+        let texts = arrow::compute::cast(texts, &DataType::Utf8)?;
+        return map_texts(&texts, value);
+    };
+    let values: StringArray =
+        dictionary.values().as_string::<i32>().iter().map(|text| text.and_then(&value)).collect();
+    let mapped = DictionaryArray::<Int32Type>::try_new(dictionary.keys().clone(), Arc::new(values))?;
+    Ok(arrow::compute::cast(&mapped, &DataType::Utf8)?)
+}
+
+/// `id_text(id)`: an id as lower-case hexadecimal text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct IdText {
+    signature: Signature,
+}
+
+impl Default for IdText {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for IdText {
+    fn name(&self) -> &str {
+        ID_TEXT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(ids) = args.args.first() else { return exec_err!("id_text takes an id") };
+        let ids = ids.to_array(args.number_rows)?;
+        let ids = ids.as_fixed_size_binary_opt();
+        let ids = ids.ok_or_else(|| DataFusionError::Execution("id_text takes an id".to_owned()))?;
+        let texts: StringArray = ids.iter().map(|id| id.map(hex)).collect();
+        Ok(ColumnarValue::Array(Arc::new(texts)))
+    }
+}

@@ -1,0 +1,148 @@
+use arrow::array::RecordBatch;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::Fixture;
+
+/// The rows of an answer as JSON, or the error's status and message.
+fn ask(fixture: &Fixture, sql: &str) -> Result<Value, (u16, String)> {
+    let answer = fixture.runtime.block_on(fixture.engine.sql(&fixture.reader, sql));
+    let answer = answer.map_err(|error| (error.code().0, error.to_string()))?;
+    let rows: Vec<Vec<Value>> =
+        answer.batches.iter().flat_map(|batch: &RecordBatch| json_rows(batch)).collect();
+    Ok(json!(rows))
+}
+
+/// Questions with their answers, over three spans and two logs; see [`Fixture`].
+fn cases() -> Vec<(&'static str, Value)> {
+    let one = "0af7651916cd43dd8448eb211c80319c";
+    vec![
+        ("SELECT count(*) FROM spans", json!([[3]])),
+        ("SELECT count(*), sum(weight) FROM logs", json!([[2, 2.0]])),
+        ("SELECT name FROM spans WHERE attributes['http.route'] = '/cart'", json!([["GET /cart"]])),
+        ("SELECT name FROM spans WHERE attributes['http.response.status_code'] >= 500", json!([["charge"]])),
+        ("SELECT name FROM spans WHERE 500 <= attributes['http.response.status_code']", json!([["charge"]])),
+        (
+            "SELECT count(*) FROM spans WHERE attributes['http.response.status_code'] IN (200, 500)",
+            json!([[2]]),
+        ),
+        (
+            "SELECT count(*) FROM spans WHERE attributes['http.response.status_code'] BETWEEN 100 AND 299.5",
+            json!([[1]]),
+        ),
+        (
+            "SELECT attributes['http.route'] AS route, count(*) FROM spans GROUP BY route ORDER BY route NULLS FIRST",
+            json!([[null, 2], ["/cart", 1]]),
+        ),
+        ("SELECT max(CAST(attributes['http.response.status_code'] AS BIGINT)) FROM spans", json!([[500]])),
+        (
+            "SELECT CAST(attributes['http.route'] AS BIGINT) FROM spans WHERE name = 'GET /cart'",
+            json!([[null]]),
+        ),
+        ("SELECT resource_attributes['host.name'] FROM logs LIMIT 1", json!([["node-1"]])),
+        (
+            "SELECT attributes FROM spans WHERE name = 'GET /cart'",
+            json!([[{"http.response.status_code": 200, "http.route": "/cart"}]]),
+        ),
+        ("SELECT count(*) FROM spans WHERE trace_id = '0AF7651916cd43dd8448eb211c80319c'", json!([[2]])),
+        ("SELECT DISTINCT trace_id FROM logs", json!([[one]])),
+        ("SELECT count(*) FROM spans WHERE span_id IN ('00f067aa0ba902b7')", json!([[1]])),
+        ("SELECT count(*) FROM spans WHERE trace_id LIKE '0af7%'", json!([[2]])),
+        ("SELECT substr(trace_id, 1, 4) FROM logs LIMIT 1", json!([["0af7"]])),
+        ("SELECT upper(l.trace_id) FROM logs l LIMIT 1", json!([[one.to_uppercase()]])),
+        ("SELECT coalesce(parent_span_id, 'none') FROM spans WHERE name = 'ping'", json!([["none"]])),
+        ("SELECT name FROM spans WHERE attr('http.route') = '/cart'", json!([["GET /cart"]])),
+        ("SELECT name FROM spans WHERE attr('http.status_code') > 200", json!([["charge"]])),
+        ("SELECT attr('host.name') FROM logs LIMIT 1", json!([["node-1"]])),
+        (
+            "SELECT s.name FROM spans s JOIN logs l ON s.span_id = l.span_id WHERE attr('l', 'host.name') = 'node-1'
+             AND attr('s', 'http.status_code') = 500",
+            json!([["charge"]]),
+        ),
+        ("SELECT trace_id || '!' FROM logs LIMIT 1", json!([[format!("{one}!")]])),
+        ("SELECT count(*) FROM spans WHERE parent_span_id IS NULL", json!([[2]])),
+        (
+            "SELECT l.body FROM logs l JOIN spans s ON l.span_id = s.span_id WHERE s.status_code = 'error'",
+            json!([["card refused"]]),
+        ),
+        (
+            "SELECT start_time FROM spans WHERE name = 'GET /cart'",
+            json!([["1970-01-01T00:00:01.000000000Z"]]),
+        ),
+        (
+            "SELECT root_name, span_count, error_count, services, duration_ns FROM traces ORDER BY start_time",
+            json!([["GET /cart", 2, 1, ["cart", "payment"], 500_000_000], ["ping", 1, 0, ["cart"], 10]]),
+        ),
+        ("SELECT name FROM spans WHERE start_time >= TIMESTAMP '1970-01-01T00:00:02Z'", json!([["ping"]])),
+        ("SELECT count(*) FROM metrics", json!([[0]])),
+        ("EXPLAIN SELECT 1", Value::Null),
+    ]
+}
+
+#[test]
+fn answers_are_the_same_fresh_and_compacted() {
+    let fixture = Fixture::new();
+    for state in ["fresh", "compacted"] {
+        for (sql, expected) in cases() {
+            let found = ask(&fixture, sql).unwrap_or_else(|error| panic!("{state}: {sql}: {error:?}"));
+            if expected != Value::Null {
+                assert_eq!(found, expected, "{state}: {sql}");
+            }
+        }
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_query_is_refused() {
+    let fixture = Fixture::new();
+    let cases = [
+        ("DROP TABLE spans", 403, "read-only"),
+        ("CREATE TABLE x AS SELECT 1", 403, "read-only"),
+        ("INSERT INTO spans SELECT * FROM spans", 403, "read-only"),
+        ("COPY spans TO '/tmp/x.parquet'", 403, "read-only"),
+        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", 403, "read-only"),
+        ("SET datafusion.execution.batch_size = 1", 403, "read-only"),
+        ("EXPLAIN DROP TABLE spans", 403, "read-only"),
+        ("SELECT 1; SELECT 2", 400, "one statement"),
+        ("", 400, "one statement"),
+        ("SELECT * FROM '/etc/passwd'", 400, "passwd"),
+        ("SELECT * FROM nothing", 400, "nothing"),
+        ("SELECT nothing FROM spans", 400, "nothing"),
+        ("SELECT * FROM spans WHERE (", 400, "xpected"),
+        ("SELECT attr(name) FROM spans", 400, "name of an attribute"),
+        ("SELECT * FROM spans WHERE trace_id = 'abc'", 400, "32 hexadecimal digits"),
+    ];
+    for (sql, status, part) in cases {
+        let (found, message) = ask(&fixture, sql).expect_err(sql);
+        assert_eq!(found, status, "{sql}: {message}");
+        assert!(message.contains(part), "{sql}: {message}");
+    }
+}
+
+#[test]
+fn a_syntax_error_has_its_place() {
+    let error = allowed("SELECT *\nFROM spans WHERE )").unwrap_err();
+    let QueryError::Bad { position: Some(position), expected, .. } = error else { panic!("{error:?}") };
+    assert_eq!(position, 26);
+    assert!(!expected.is_empty());
+}
+
+#[test]
+fn too_much_memory_is_refused_and_named() {
+    let fixture = Fixture::with_limits(Limits { memory_bytes: 1 << 20, ..Limits::default() });
+    let greedy =
+        "SELECT a.value, b.value FROM generate_series(1, 3000) a, generate_series(1, 3000) b ORDER BY 2, 1";
+    let (status, message) = ask(&fixture, greedy).unwrap_err();
+    assert_eq!(status, 422, "{message}");
+}
+
+#[test]
+fn an_endless_query_ends() {
+    let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+    let fixture = Fixture::with_limits(limits);
+    let endless =
+        "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let (status, message) = ask(&fixture, endless).unwrap_err();
+    assert_eq!(status, 504, "{message}");
+}

@@ -1,0 +1,205 @@
+//! Compaction: small segments become large ones, sorted, with a text index.
+//!
+//! Only segments of one tenant, one signal and one day of arrival are merged, so that age by arrival means
+//! the same after a merge; and, so that a merged segment stays narrow in time, of one day of event time,
+//! those that span several days among themselves.
+//!
+//! A merge in the background takes [`FAN_IN`] segments of about one size, so that a row is written at most
+//! once per power of [`FAN_IN`] between the smallest and the largest segment. `compact` merges whatever is
+//! below [`SEGMENT_ROWS_MAX`] together.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::interleave_record_batch;
+use arrow::row::Rows;
+use model::{Signal, TenantId};
+
+use crate::error::Result;
+use crate::segment::{Segment, SegmentMeta, SegmentWriter, SortKeys, read_checked};
+
+/// A segment with as many rows is not merged any further, and no merge makes a larger one.
+const SEGMENT_ROWS_MAX: u64 = 1_000_000;
+/// So many segments of one size are merged at once in the background.
+const FAN_IN: usize = 8;
+/// The most segments in one merge: each is an open file with a batch in memory.
+const INPUTS_MAX: usize = 64;
+/// Rows that are merged at a time.
+const OUTPUT_ROWS: usize = 8192;
+
+/// How much is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eagerness {
+    /// What pays for itself.
+    Background,
+    /// Everything.
+    All,
+}
+
+/// Segments that may be merged with each other: tenant, signal, day of arrival, day of the events (none: of
+/// several days).
+type Group = (TenantId, Signal, i64, Option<i64>);
+
+fn group(meta: &SegmentMeta) -> Group {
+    let window = (meta.first.day() == meta.last.day()).then(|| meta.first.day());
+    (meta.tenant, meta.signal, meta.first_arrival.day(), window)
+}
+
+/// The next merge worth doing; `None` when nothing is left.
+pub(crate) fn plan(segments: &[Arc<Segment>], eagerness: Eagerness) -> Option<Vec<Arc<Segment>>> {
+    let mut groups: BTreeMap<Group, Vec<&Arc<Segment>>> = BTreeMap::new();
+    for segment in segments {
+        groups.entry(group(&segment.meta)).or_default().push(segment);
+    }
+    groups.into_values().find_map(|mut members| {
+        members.sort_by(|a, b| (a.meta.rows, &a.meta.id).cmp(&(b.meta.rows, &b.meta.id)));
+        let chosen = match eagerness {
+            Eagerness::Background => same_size(&members),
+            Eagerness::All => all_that_fit(&members).or_else(|| unindexed(&members)),
+        };
+        chosen.map(|chosen| chosen.into_iter().map(Arc::clone).collect())
+    })
+}
+
+/// [`FAN_IN`] segments of one power of [`FAN_IN`] in rows.
+fn same_size<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+    let size = |segment: &Segment| segment.meta.rows.max(1).ilog(FAN_IN as u64);
+    let small: Vec<_> =
+        members.iter().filter(|segment| segment.meta.rows < SEGMENT_ROWS_MAX).copied().collect();
+    let together = small.chunk_by(|a, b| size(a) == size(b)).find(|chunk| chunk.len() >= FAN_IN)?;
+    fitting(together)
+}
+
+/// As many small segments as make one large one.
+fn all_that_fit<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+    fitting(members)
+}
+
+fn fitting<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+    let mut rows = 0;
+    let fits = |segment: &&&Arc<Segment>| {
+        rows += segment.meta.rows;
+        rows <= SEGMENT_ROWS_MAX
+    };
+    let chosen: Vec<_> = members.iter().take(INPUTS_MAX).take_while(fits).copied().collect();
+    (chosen.len() >= 2).then_some(chosen)
+}
+
+fn unindexed<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+    members.iter().find(|segment| !segment.meta.indexed).map(|segment| vec![*segment])
+}
+
+/// Writes the rows of several segments into one with an index.
+pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>]) -> Result<SegmentMeta> {
+    let Some(first) = inputs.first() else { return Err(crate::StoreError::Closed) };
+    let (tenant, signal) = (first.meta.tenant, first.meta.signal);
+    let keys = SortKeys::new(signal)?;
+    let mut cursors = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let mut cursor = Cursor { batches: Box::new(read_checked(input)?), current: None, row: 0 };
+        cursor.next_batch(&keys)?;
+        cursors.push(cursor);
+    }
+    let mut writer = SegmentWriter::create(root, tenant, signal, true)?;
+    Merge { cursors, keys, pending: Vec::new(), held: Vec::new() }.run(&mut writer)?;
+    let expected: u64 = inputs.iter().map(|input| input.meta.rows).sum();
+    if writer.rows() != expected {
+        let what = format!("{} rows were read of {expected}", writer.rows());
+        return Err(crate::StoreError::damaged(&first.data_path(), what));
+    }
+    writer.finish()
+}
+
+/// One sorted input.
+struct Cursor {
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>>>,
+    current: Option<(RecordBatch, Rows)>,
+    row: usize,
+}
+
+impl Cursor {
+    /// Takes up the next batch; `current` is `None` after the last.
+    fn next_batch(&mut self, keys: &SortKeys) -> Result<()> {
+        self.row = 0;
+        self.current = None;
+        for batch in self.batches.by_ref() {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                let rows = keys.of(&batch)?;
+                self.current = Some((batch, rows));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<Vec<u8>> {
+        self.current.as_ref().map(|(_, rows)| rows.row(self.row).as_ref().to_vec())
+    }
+}
+
+/// A merge under way.
+struct Merge {
+    cursors: Vec<Cursor>,
+    keys: SortKeys,
+    /// Rows of the next output batch: the place of a batch in `held`, and the row in it.
+    pending: Vec<(usize, usize)>,
+    /// Batches that pending rows are in.
+    held: Vec<RecordBatch>,
+}
+
+impl Merge {
+    fn run(mut self, writer: &mut SegmentWriter) -> Result<()> {
+        let mut heap = BinaryHeap::new();
+        let mut places = vec![0; self.cursors.len()];
+        for (number, cursor) in self.cursors.iter().enumerate() {
+            heap.extend(cursor.key().map(|key| Reverse((key, number))));
+        }
+        self.hold_all(&mut places);
+        while let Some(Reverse((_, number))) = heap.pop() {
+            let row = self.cursors[number].row;
+            self.pending.push((places[number], row));
+            let length = self.cursors[number].current.as_ref().map_or(0, |(batch, _)| batch.num_rows());
+            if row + 1 < length {
+                self.cursors[number].row += 1;
+            } else {
+                let Self { cursors, keys, .. } = &mut self;
+                cursors[number].next_batch(keys)?;
+                if let Some((batch, _)) = &self.cursors[number].current {
+                    places[number] = self.held.len();
+                    self.held.push(batch.clone());
+                }
+            }
+            heap.extend(self.cursors[number].key().map(|key| Reverse((key, number))));
+            if self.pending.len() >= OUTPUT_ROWS {
+                self.flush(writer)?;
+                self.hold_all(&mut places);
+            }
+        }
+        self.flush(writer)
+    }
+
+    /// Holds the current batch of every cursor and nothing else.
+    fn hold_all(&mut self, places: &mut [usize]) {
+        self.held.clear();
+        for (number, cursor) in self.cursors.iter().enumerate() {
+            if let Some((batch, _)) = &cursor.current {
+                places[number] = self.held.len();
+                self.held.push(batch.clone());
+            }
+        }
+    }
+
+    fn flush(&mut self, writer: &mut SegmentWriter) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let held: Vec<&RecordBatch> = self.held.iter().collect();
+        let batch = interleave_record_batch(&held, &self.pending)?;
+        self.pending.clear();
+        writer.write(&batch)
+    }
+}

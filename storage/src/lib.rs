@@ -1,0 +1,35 @@
+//! Keeps telemetry: a write-ahead log, memtables, sealed segments, a catalog, and snapshots to read.
+//!
+//! Data walk down this list. A request becomes a frame of the log ([`wal`](self)), its rows a part of a
+//! memtable, memtables become a segment, the catalog names it, a [`Snapshot`] shows it to one [`Reader`],
+//! and scans read it. Absent here: protobuf, query text, HTTP.
+//!
+//! [`Reader`]: model::Reader
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod text;
+mod wal;
+mod guard;
+mod memtable;
+mod segment;
+mod catalog;
+mod lock;
+mod snapshot;
+mod eval;
+mod scan;
+mod compaction;
+mod store;
+mod tables;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{Result, StoreError};
+pub use scan::{Control, Observer, Scan, ScanStats};
+pub use segment::SegmentMeta;
+pub use snapshot::Snapshot;
+pub use store::{Health, Options, Store};
+pub use tables::provider;
+pub use wal::{Recovery, WalPosition};

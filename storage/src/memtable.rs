@@ -1,0 +1,93 @@
+//! The memtable: rows that are in the log and not yet in a segment, as Arrow batches.
+//!
+//! Rows can be read the moment they are in. Small batches are joined, so that a million requests of one row
+//! do not leave a million batches.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray};
+use arrow::compute::concat_batches;
+use model::{Signal, UnixNanos, schema};
+
+use crate::error::Result;
+
+/// A batch of fewer rows is small.
+const SMALL_ROWS: usize = 4096;
+/// So many small batches in a row are joined.
+const SMALL_BATCHES_MAX: usize = 64;
+
+/// A batch of a memtable, with the range of its times.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) batch: RecordBatch,
+    pub(crate) first: UnixNanos,
+    pub(crate) last: UnixNanos,
+}
+
+/// The fresh rows of one tenant and signal.
+#[derive(Debug, Default)]
+pub(crate) struct Memtable {
+    batches: Vec<Arc<Rows>>,
+    bytes: usize,
+}
+
+impl Memtable {
+    /// Adds rows in the stored schema. Returns by how many bytes the table grew.
+    pub(crate) fn push(&mut self, signal: Signal, batch: RecordBatch) -> Result<usize> {
+        let bytes = batch.get_array_memory_size();
+        self.batches.push(Arc::new(Rows::new(signal, batch)));
+        self.bytes += bytes;
+        self.join_small(signal)?;
+        Ok(bytes)
+    }
+
+    /// All batches, oldest first.
+    pub(crate) fn batches(&self) -> &[Arc<Rows>] {
+        &self.batches
+    }
+
+    fn join_small(&mut self, signal: Signal) -> Result<()> {
+        let small = self.batches.iter().rev().take_while(|rows| rows.batch.num_rows() < SMALL_ROWS).count();
+        if small < SMALL_BATCHES_MAX {
+            return Ok(());
+        }
+        let tail = self.batches.split_off(self.batches.len() - small);
+        let joined = concat_batches(&schema::stored(signal), tail.iter().map(|rows| &rows.batch))?;
+        self.batches.push(Arc::new(Rows::new(signal, joined)));
+        Ok(())
+    }
+}
+
+impl Rows {
+    pub(crate) fn new(signal: Signal, batch: RecordBatch) -> Self {
+        let times = times(signal, &batch);
+        let first = times.values().iter().min().copied().unwrap_or(i64::MAX);
+        let last = times.values().iter().max().copied().unwrap_or(i64::MIN);
+        Self { batch, first: UnixNanos(first), last: UnixNanos(last) }
+    }
+}
+
+/// The event times of a batch in the stored schema.
+fn times(signal: Signal, batch: &RecordBatch) -> TimestampNanosecondArray {
+    let column = batch.column_by_name(schema::time_column(signal));
+    let times = column.and_then(|column| column.as_any().downcast_ref::<TimestampNanosecondArray>());
+    times.cloned().unwrap_or_else(|| TimestampNanosecondArray::from(Vec::<i64>::new()))
+}
+
+/// Rows of the wire schema with what the store fills: `seq` from the first on, and when they came.
+pub(crate) fn with_store_columns(
+    signal: Signal,
+    rows: &RecordBatch,
+    first_seq: i64,
+    arrival: UnixNanos,
+) -> Result<RecordBatch> {
+    let count = rows.num_rows();
+    let seq: ArrayRef = Arc::new(Int64Array::from_iter_values(first_seq..first_seq + count as i64));
+    let received =
+        TimestampNanosecondArray::from_value(arrival.to_the_second().0, count).with_timezone("UTC");
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(rows.num_columns() + 2);
+    columns.push(seq);
+    columns.push(Arc::new(received));
+    columns.extend(rows.columns().iter().map(Arc::clone));
+    Ok(RecordBatch::try_new(schema::stored(signal), columns)?)
+}

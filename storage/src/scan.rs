@@ -1,0 +1,363 @@
+//! Reads rows from a snapshot: the newest that match, every one that matches, or those of a trace.
+//!
+//! All of it is synchronous and meant for a thread that may block. A [`Control`] carries the deadline and the
+//! cancel flag of the question; it is looked at between batches.
+//!
+//! How a segment is narrowed down, in this order: its time range, its list of services, its filter over trace
+//! ids, its text index, the time statistics of its row groups. The predicate itself is tested on every row
+//! that is left.
+
+mod newest;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampNanosecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use model::predicate::RowKey;
+use model::{Field, Predicate, Signal, Test, TimeRange, TraceId, UnixNanos, schema};
+
+use crate::error::{Result, StoreError};
+use crate::eval::Filter;
+use crate::segment::{Segment, Selection};
+use crate::snapshot::{Snapshot, Table};
+
+/// A text index that names more of a segment's rows than this share is not worth following.
+const INDEX_SHARE_MAX: f64 = 0.35;
+
+/// Which rows are wanted.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Of which table.
+    pub signal: Signal,
+    /// With an event time in here.
+    pub range: TimeRange,
+    /// That match this.
+    pub predicate: Predicate,
+}
+
+/// How a question can be stopped.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// When it must have ended.
+    pub deadline: Instant,
+    /// Set when nobody waits for the answer any more.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+/// What a scan cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanStats {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Bytes that they took in memory.
+    pub bytes: u64,
+    /// Segments of the table.
+    pub segments: u64,
+    /// Segments that were opened.
+    pub opened: u64,
+    /// Whether the deadline ended it early.
+    pub timed_out: bool,
+}
+
+/// Is shown every matching row of a search, batch by batch, to count it.
+pub trait Observer: Send {
+    /// The columns it reads.
+    fn columns(&self) -> Vec<&'static str>;
+    /// Matching rows with at least these columns.
+    fn observe(&mut self, rows: &RecordBatch);
+}
+
+impl Control {
+    /// Whether to go on: an error if cancelled, `Break` past the deadline.
+    pub(crate) fn check(&self) -> Result<ControlFlow<()>> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(StoreError::Cancelled);
+        }
+        Ok(if Instant::now() >= self.deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+impl Snapshot {
+    /// The newest matching rows before `before`, at most `limit`, newest first, all columns. With an observer,
+    /// every matching row before or after `before` is counted too.
+    pub fn newest(
+        &self,
+        scan: &Scan,
+        before: Option<RowKey>,
+        limit: usize,
+        observer: Option<&mut dyn Observer>,
+        control: &Control,
+    ) -> Result<(Vec<RecordBatch>, ScanStats)> {
+        newest::newest(self.table(scan.signal), scan, before, limit, observer, control)
+    }
+
+    /// Every matching row, with the named columns, in no particular order.
+    pub fn visit(
+        &self,
+        scan: &Scan,
+        columns: &[&'static str],
+        control: &Control,
+        each: &mut dyn FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<ScanStats> {
+        let work = Work::new(self.table(scan.signal), scan)?;
+        let wanted = work.columns(columns);
+        let mut stats = work.stats();
+        for source in work.sources() {
+            let ended = work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| {
+                let rows = filter_record_batch(batch, mask)?;
+                if rows.num_rows() > 0 { each(&rows) } else { Ok(()) }
+            })?;
+            if ended.is_break() {
+                stats.timed_out = true;
+                break;
+            }
+        }
+        Ok(stats)
+    }
+
+    /// All rows of a trace, whatever its time, at most `limit`.
+    pub fn trace(
+        &self,
+        signal: Signal,
+        id: TraceId,
+        limit: usize,
+        control: &Control,
+    ) -> Result<(Vec<RecordBatch>, u64, ScanStats)> {
+        let predicate = Predicate::Field(Field::Trace, Test::Equals(id.to_string()));
+        let scan = Scan { signal, range: TimeRange::ALL, predicate };
+        let stored = schema::stored(signal);
+        let columns: Vec<&'static str> = static_names(signal);
+        debug_assert_eq!(columns.len(), stored.fields().len());
+        let (mut batches, mut found) = (Vec::new(), 0u64);
+        let stats = self.visit(&scan, &columns, control, &mut |rows| {
+            let room = limit.saturating_sub(found as usize).min(rows.num_rows());
+            found += rows.num_rows() as u64;
+            if room > 0 {
+                batches.push(rows.slice(0, room));
+            }
+            Ok(())
+        })?;
+        Ok((batches, found, stats))
+    }
+}
+
+/// The names of all columns of a table, which live as long as the program.
+fn static_names(signal: Signal) -> Vec<&'static str> {
+    use std::sync::LazyLock;
+    static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+        let names =
+            |signal| schema::stored(signal).fields().iter().map(|field| field.name().clone()).collect();
+        Signal::ALL.map(names).to_vec()
+    });
+    NAMES[usize::from(signal.number()) - 1].iter().map(String::as_str).collect()
+}
+
+/// Where rows come from: a place in the table's fresh batches or segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    Fresh(usize),
+    Sealed(usize),
+}
+
+/// Is given a batch, the mask of its matching rows, and the number of each row in its source.
+type EachBatch<'a> = dyn FnMut(&RecordBatch, &BooleanArray, &[u32]) -> Result<()> + 'a;
+
+/// A scan made ready for a table.
+pub(crate) struct Work<'a> {
+    table: &'a Table,
+    scan: &'a Scan,
+    filter: Filter,
+    needs: Needs,
+}
+
+/// What a row's segment must have for the predicate to hold, as far as statistics can tell.
+#[derive(Debug, Default)]
+struct Needs {
+    service: Option<String>,
+    trace: Option<TraceId>,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(table: &'a Table, scan: &'a Scan) -> Result<Self> {
+        let filter = Filter::new(scan.signal, &scan.predicate)?;
+        let mut needs = Needs::default();
+        needs.collect(&scan.predicate);
+        Ok(Self { table, scan, filter, needs })
+    }
+
+    pub(crate) fn stats(&self) -> ScanStats {
+        ScanStats { segments: self.table.segments.len() as u64, ..ScanStats::default() }
+    }
+
+    /// The columns to read: those asked for, the time, and the predicate's.
+    pub(crate) fn columns(&self, asked: &[&'static str]) -> Vec<&'static str> {
+        let mut columns: BTreeSet<&'static str> = asked.iter().copied().collect();
+        columns.insert(schema::time_column(self.scan.signal));
+        columns.extend(self.filter.columns());
+        columns.into_iter().collect()
+    }
+
+    /// All sources that can hold matching rows by their times, those with the newest rows first.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        let fresh = (0..self.table.fresh.len()).map(Source::Fresh);
+        let sealed = (0..self.table.segments.len()).map(Source::Sealed);
+        let mut sources: Vec<Source> = fresh
+            .chain(sealed)
+            .filter(|source| {
+                let (first, last) = self.extent(*source);
+                self.scan.range.overlaps(first, last)
+            })
+            .collect();
+        sources.sort_by_key(|source| std::cmp::Reverse(self.extent(*source).1));
+        sources
+    }
+
+    /// The first and last time of a source.
+    pub(crate) fn extent(&self, source: Source) -> (UnixNanos, UnixNanos) {
+        match source {
+            Source::Fresh(at) => (self.table.fresh[at].first, self.table.fresh[at].last),
+            Source::Sealed(at) => (self.table.segments[at].meta.first, self.table.segments[at].meta.last),
+        }
+    }
+
+    /// Reads a source. `each` gets every batch with the mask of its matching rows and the number of each row
+    /// in the source. Breaks when the deadline has passed.
+    pub(crate) fn read(
+        &self,
+        source: Source,
+        columns: &[&'static str],
+        stats: &mut ScanStats,
+        control: &Control,
+        each: &mut EachBatch<'_>,
+    ) -> Result<ControlFlow<()>> {
+        if control.check()?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        match source {
+            Source::Fresh(at) => {
+                let batch = &self.table.fresh[at].batch;
+                let batch = project(batch, columns)?;
+                let rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
+                stats.rows += rows.len() as u64;
+                each(&batch, &self.mask(&batch), &rows)?;
+                Ok(ControlFlow::Continue(()))
+            }
+            Source::Sealed(at) => self.read_segment(&self.table.segments[at], columns, stats, control, each),
+        }
+    }
+
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        columns: &[&'static str],
+        stats: &mut ScanStats,
+        control: &Control,
+        each: &mut EachBatch<'_>,
+    ) -> Result<ControlFlow<()>> {
+        if !self.needs.may_be_in(segment)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let candidates = segment.candidates(&self.scan.predicate)?;
+        let rows = candidates.filter(|rows| rows.len() as f64 <= INDEX_SHARE_MAX * segment.meta.rows as f64);
+        if rows.as_ref().is_some_and(roaring::RoaringBitmap::is_empty) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        stats.opened += 1;
+        let (reader, numbers) = segment.read(Some(columns), &Selection { rows, range: self.scan.range })?;
+        let mut numbers = numbers.iter();
+        for batch in reader {
+            if control.check()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let batch = batch?;
+            stats.rows += batch.num_rows() as u64;
+            stats.bytes += batch.get_array_memory_size() as u64;
+            let rows: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
+            each(&batch, &self.mask(&batch), &rows)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Which rows of a batch match, times included.
+    fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+        let matches = self.filter.evaluate(batch);
+        if self.scan.range == TimeRange::ALL {
+            return matches;
+        }
+        let Some(times) = times(self.scan.signal, batch) else { return matches };
+        let inside: BooleanArray =
+            times.values().iter().map(|time| Some(self.scan.range.contains(UnixNanos(*time)))).collect();
+        BooleanArray::new(matches.values() & inside.values(), None)
+    }
+
+    /// The rows of a source with all columns, by their numbers in ascending order.
+    pub(crate) fn fetch(&self, source: Source, rows: &[u32]) -> Result<Vec<RecordBatch>> {
+        match source {
+            Source::Fresh(at) => {
+                let chosen = arrow::array::UInt32Array::from(rows.to_vec());
+                Ok(vec![arrow::compute::take_record_batch(&self.table.fresh[at].batch, &chosen)?])
+            }
+            Source::Sealed(at) => {
+                let rows = Some(rows.iter().copied().collect());
+                let (reader, _) =
+                    self.table.segments[at].read(None, &Selection { rows, range: TimeRange::ALL })?;
+                reader.map(|batch| batch.map_err(StoreError::from)).collect()
+            }
+        }
+    }
+}
+
+impl Needs {
+    fn collect(&mut self, predicate: &Predicate) {
+        match predicate {
+            Predicate::And(parts) => parts.iter().for_each(|part| self.collect(part)),
+            Predicate::Field(Field::Service, Test::Equals(name)) => self.service = Some(name.clone()),
+            Predicate::Field(Field::Trace, Test::Equals(id)) => self.trace = id.parse().ok(),
+            _ => {}
+        }
+    }
+
+    fn may_be_in(&self, segment: &Segment) -> Result<bool> {
+        if let Some(service) = &self.service
+            && let Some(services) = &segment.footer()?.services
+            && !services.contains(service)
+        {
+            return Ok(false);
+        }
+        match &self.trace {
+            Some(trace) => segment.may_have_trace(&trace.0),
+            None => Ok(true),
+        }
+    }
+}
+
+/// The event times of a batch.
+pub(crate) fn times(signal: Signal, batch: &RecordBatch) -> Option<&TimestampNanosecondArray> {
+    batch.column_by_name(schema::time_column(signal))?.as_primitive_opt::<TimestampNanosecondType>()
+}
+
+/// The key of each row of a batch.
+pub(crate) fn keys(signal: Signal, batch: &RecordBatch) -> Vec<RowKey> {
+    let seqs = batch.column_by_name("seq").and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let Some(times) = times(signal, batch) else { return Vec::new() };
+    let seq = |row: usize| seqs.filter(|seqs| seqs.is_valid(row)).map_or(0, |seqs| seqs.value(row));
+    times
+        .values()
+        .iter()
+        .enumerate()
+        .map(|(row, time)| RowKey { time: UnixNanos(*time), seq: seq(row) })
+        .collect()
+}
+
+/// The named columns of a batch, in the order of its schema.
+fn project(batch: &RecordBatch, columns: &[&'static str]) -> Result<RecordBatch> {
+    let indices = batch.schema_ref().fields().iter().enumerate();
+    let indices: Vec<usize> =
+        indices.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(at, _)| at).collect();
+    Ok(batch.project(&indices)?)
+}

@@ -1,0 +1,98 @@
+//! The newest rows that match: keys first, whole rows only for the winners.
+//!
+//! Sources are read from the one with the newest row on, and no further once enough rows are held that are
+//! newer than everything left.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
+use model::predicate::RowKey;
+
+use super::{Control, Observer, Scan, ScanStats, Source, Work, keys};
+use crate::error::Result;
+use crate::snapshot::Table;
+
+/// The best rows so far, the oldest of them on top.
+struct Best {
+    heap: BinaryHeap<Reverse<(RowKey, Source, u32)>>,
+    limit: usize,
+    before: Option<RowKey>,
+}
+
+impl Best {
+    fn offer(&mut self, key: RowKey, source: Source, row: u32) {
+        if self.limit == 0 || self.before.is_some_and(|before| key >= before) {
+            return;
+        }
+        if self.heap.len() == self.limit {
+            if self.heap.peek().is_some_and(|Reverse((oldest, ..))| key <= *oldest) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(Reverse((key, source, row)));
+    }
+
+    /// Whether nothing at or before `last` can still get in.
+    fn is_settled(&self, last: model::UnixNanos) -> bool {
+        self.heap.len() == self.limit
+            && self.heap.peek().is_none_or(|Reverse((oldest, ..))| oldest.time > last)
+    }
+}
+
+pub(super) fn newest(
+    table: &Table,
+    scan: &Scan,
+    before: Option<RowKey>,
+    limit: usize,
+    mut observer: Option<&mut dyn Observer>,
+    control: &Control,
+) -> Result<(Vec<RecordBatch>, ScanStats)> {
+    let work = Work::new(table, scan)?;
+    let mut asked = vec!["seq"];
+    asked.extend(observer.as_ref().map(|observer| observer.columns()).unwrap_or_default());
+    let columns = work.columns(&asked);
+    let mut stats = work.stats();
+    let mut best = Best { heap: BinaryHeap::new(), limit, before };
+    for source in work.sources() {
+        if observer.is_none() && best.is_settled(work.extent(source).1) {
+            break;
+        }
+        let ended = work.read(source, &columns, &mut stats, control, &mut |batch, mask, rows| {
+            if let Some(observer) = &mut observer {
+                observer.observe(&filter_record_batch(batch, mask)?);
+            }
+            let keys = keys(scan.signal, batch);
+            for at in mask.values().set_indices() {
+                best.offer(keys[at], source, rows[at]);
+            }
+            Ok(())
+        })?;
+        if ended.is_break() {
+            stats.timed_out = true;
+            break;
+        }
+    }
+    Ok((fetch(&work, best)?, stats))
+}
+
+/// Whole rows of the winners, newest first, one batch a row.
+fn fetch(work: &Work<'_>, best: Best) -> Result<Vec<RecordBatch>> {
+    let mut wanted: BTreeMap<Source, Vec<u32>> = BTreeMap::new();
+    for Reverse((_, source, row)) in &best.heap {
+        wanted.entry(*source).or_default().push(*row);
+    }
+    let mut found: Vec<(RowKey, RecordBatch)> = Vec::with_capacity(best.heap.len());
+    for (source, mut rows) in wanted {
+        rows.sort_unstable();
+        for batch in work.fetch(source, &rows)? {
+            for (row, key) in keys(work.scan.signal, &batch).into_iter().enumerate() {
+                found.push((key, batch.slice(row, 1)));
+            }
+        }
+    }
+    found.sort_by_key(|(key, _)| Reverse(*key));
+    Ok(found.into_iter().map(|(_, row)| row).collect())
+}

@@ -1,0 +1,288 @@
+//! Reads a sealed segment.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::RecordBatch;
+use model::{Predicate, TimeRange, schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    RowSelection, RowSelector,
+};
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::statistics::Statistics;
+use roaring::RoaringBitmap;
+
+use super::footer::{self, Footer, TraceFilter};
+use super::index::TextIndex;
+use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
+use crate::error::{Result, StoreError};
+
+/// Rows in a batch that is read.
+const BATCH_ROWS: usize = 8192;
+/// How many segments' Parquet metadata are kept.
+const METADATA_ENTRIES_MAX: u64 = 512;
+/// How many open text indexes are kept.
+const INDEX_ENTRIES_MAX: u64 = 128;
+
+/// What is kept of segments between queries, bounded.
+#[derive(Clone)]
+pub(crate) struct SegmentCaches {
+    metadata: moka::sync::Cache<String, ArrowReaderMetadata>,
+    indexes: moka::sync::Cache<String, Arc<TextIndex>>,
+}
+
+impl Default for SegmentCaches {
+    fn default() -> Self {
+        Self {
+            metadata: moka::sync::Cache::new(METADATA_ENTRIES_MAX),
+            indexes: moka::sync::Cache::new(INDEX_ENTRIES_MAX),
+        }
+    }
+}
+
+/// A sealed segment. It can be read as long as this is held; once replaced, its files go with the last holder.
+pub(crate) struct Segment {
+    pub(crate) meta: SegmentMeta,
+    dir: PathBuf,
+    footer: OnceLock<(Footer, Option<TraceFilter>)>,
+    caches: SegmentCaches,
+    replaced: AtomicBool,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Segment").field(&self.meta).finish()
+    }
+}
+
+/// Which rows of a segment to read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// Only these rows, if given.
+    pub(crate) rows: Option<RoaringBitmap>,
+    /// Only row groups that can hold times in this range.
+    pub(crate) range: TimeRange,
+}
+
+impl Segment {
+    /// A segment of a data directory that the catalog names.
+    pub(crate) fn new(root: &Path, meta: SegmentMeta, caches: SegmentCaches) -> Self {
+        let dir = root.join(meta.path());
+        Self { meta, dir, footer: OnceLock::new(), caches, replaced: AtomicBool::new(false) }
+    }
+
+    /// The Parquet file.
+    pub(crate) fn data_path(&self) -> PathBuf {
+        self.dir.join(DATA_FILE)
+    }
+
+    /// No snapshot to come will hold this segment: its files are deleted when the last one lets go.
+    pub(crate) fn replace(&self) {
+        self.replaced.store(true, Ordering::Release);
+    }
+
+    /// Its statistics.
+    pub(crate) fn footer(&self) -> Result<&Footer> {
+        Ok(&self.statistics()?.0)
+    }
+
+    /// Whether rows of a trace may be here.
+    pub(crate) fn may_have_trace(&self, id: &[u8; 16]) -> Result<bool> {
+        Ok(self.statistics()?.1.as_ref().is_some_and(|filter| filter.may_have(id)))
+    }
+
+    fn statistics(&self) -> Result<&(Footer, Option<TraceFilter>)> {
+        if let Some(statistics) = self.footer.get() {
+            return Ok(statistics);
+        }
+        let path = self.dir.join(FOOTER_FILE);
+        let (footer, filter) = footer::read(&path)?;
+        if footer.rows != self.meta.rows {
+            let what = format!("it has {} rows and the catalog says {}", footer.rows, self.meta.rows);
+            return Err(StoreError::damaged(&path, what));
+        }
+        Ok(self.footer.get_or_init(|| (footer, filter)))
+    }
+
+    /// Rows that the text index says may match; `None` without an index or where it cannot narrow it down.
+    pub(crate) fn candidates(&self, predicate: &Predicate) -> Result<Option<RoaringBitmap>> {
+        if !self.meta.indexed || matches!(predicate, Predicate::All) {
+            return Ok(None);
+        }
+        let index = match self.caches.indexes.get(&self.meta.id) {
+            Some(index) => index,
+            None => {
+                let path = self.dir.join(INDEX_FILE);
+                let index = Arc::new(TextIndex::open(&path)?);
+                if index.rows() != self.meta.rows {
+                    let what = format!("it indexes {} rows of {}", index.rows(), self.meta.rows);
+                    return Err(StoreError::damaged(&path, what));
+                }
+                self.caches.indexes.insert(self.meta.id.clone(), Arc::clone(&index));
+                index
+            }
+        };
+        index.candidates(predicate)
+    }
+
+    /// Reads columns of the selected rows in order, all columns if none are named. Gives with the reader the
+    /// row numbers it will yield.
+    pub(crate) fn read(
+        &self,
+        columns: Option<&[&str]>,
+        selection: &Selection,
+    ) -> Result<(ParquetRecordBatchReader, RowNumbers)> {
+        let path = self.data_path();
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        let metadata = self.metadata(&file)?;
+        let groups = self.row_groups(&metadata, selection.range);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+            .with_batch_size(BATCH_ROWS)
+            .with_row_groups(groups.iter().map(|group| group.0).collect());
+        if let Some(columns) = columns {
+            let parquet = metadata.metadata().file_metadata().schema_descr();
+            builder = builder.with_projection(ProjectionMask::columns(parquet, columns.iter().copied()));
+        }
+        let ranges: Vec<std::ops::Range<u32>> = groups.into_iter().map(|(_, rows)| rows).collect();
+        let numbers = match &selection.rows {
+            None => RowNumbers::Ranges(ranges),
+            Some(rows) => {
+                let chosen = within(rows, &ranges);
+                builder = builder.with_row_selection(row_selection(&chosen, &ranges));
+                RowNumbers::Chosen(chosen)
+            }
+        };
+        Ok((builder.build()?, numbers))
+    }
+
+    fn metadata(&self, file: &File) -> Result<ArrowReaderMetadata> {
+        if let Some(metadata) = self.caches.metadata.get(&self.meta.id) {
+            return Ok(metadata);
+        }
+        let path = self.data_path();
+        let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
+        let expected = self.footer()?.data_bytes;
+        if length != expected {
+            return Err(StoreError::damaged(&path, format!("it has {length} bytes of {expected}")));
+        }
+        let options = ArrowReaderOptions::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_schema(schema::stored(self.meta.signal));
+        let metadata = ArrowReaderMetadata::load(file, options)?;
+        self.caches.metadata.insert(self.meta.id.clone(), metadata.clone());
+        Ok(metadata)
+    }
+
+    /// The row groups that can hold times in `range`, each with its row numbers.
+    fn row_groups(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        range: TimeRange,
+    ) -> Vec<(usize, std::ops::Range<u32>)> {
+        let parquet = metadata.metadata();
+        let time = schema::time_column(self.meta.signal);
+        let columns = parquet.file_metadata().schema_descr().columns();
+        let column = columns.iter().position(|column| column.path().string() == time);
+        let mut start = 0;
+        let mut groups = Vec::new();
+        for (number, group) in parquet.row_groups().iter().enumerate() {
+            let rows = start..start + group.num_rows() as u32;
+            start = rows.end;
+            let outside = column.and_then(|column| match group.column(column).statistics() {
+                Some(Statistics::Int64(times)) => Some((*times.min_opt()?, *times.max_opt()?)),
+                _ => None,
+            });
+            let outside = outside.is_some_and(|(first, last)| {
+                !range.overlaps(model::UnixNanos(first), model::UnixNanos(last))
+            });
+            if !outside {
+                groups.push((number, rows));
+            }
+        }
+        groups
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if self.replaced.load(Ordering::Acquire) {
+            self.caches.metadata.invalidate(&self.meta.id);
+            self.caches.indexes.invalidate(&self.meta.id);
+            // What cannot be deleted now is deleted at the next start: the catalog does not name it.
+            drop(std::fs::remove_dir_all(&self.dir));
+        }
+    }
+}
+
+/// The row numbers that a reader yields, in order.
+#[derive(Debug)]
+pub(crate) enum RowNumbers {
+    Ranges(Vec<std::ops::Range<u32>>),
+    Chosen(RoaringBitmap),
+}
+
+impl RowNumbers {
+    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self {
+            Self::Ranges(ranges) => Box::new(ranges.iter().cloned().flatten()),
+            Self::Chosen(rows) => Box::new(rows.iter()),
+        }
+    }
+}
+
+fn within(rows: &RoaringBitmap, ranges: &[std::ops::Range<u32>]) -> RoaringBitmap {
+    let mut allowed = RoaringBitmap::new();
+    for range in ranges {
+        allowed.insert_range(range.clone());
+    }
+    rows & &allowed
+}
+
+/// Chosen row numbers as skips and takes over the rows of `ranges`, one after another.
+fn row_selection(rows: &RoaringBitmap, ranges: &[std::ops::Range<u32>]) -> RowSelection {
+    let mut selectors: Vec<RowSelector> = Vec::new();
+    let mut push = |skip: bool, count: usize| match selectors.last_mut() {
+        _ if count == 0 => {}
+        Some(last) if last.skip == skip => last.row_count += count,
+        _ => selectors.push(RowSelector { row_count: count, skip }),
+    };
+    let mut rows = rows.iter().peekable();
+    for range in ranges {
+        let mut at = range.start;
+        while let Some(row) = rows.next_if(|row| *row < range.end) {
+            push(true, (row - at) as usize);
+            push(false, 1);
+            at = row + 1;
+        }
+        push(true, (range.end - at) as usize);
+    }
+    RowSelection::from(selectors)
+}
+
+/// Reads a whole segment in order, checking the sum of its bytes first.
+pub(crate) fn read_checked(segment: &Segment) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+    let path = segment.data_path();
+    let mut file = File::open(&path).map_err(StoreError::io("open", &path))?;
+    let crc = checksum(&mut file).map_err(StoreError::io("read", &path))?;
+    if crc != segment.footer()?.data_crc32c {
+        return Err(StoreError::damaged(&path, "its checksum does not match"));
+    }
+    let (reader, _) = segment.read(None, &Selection::default())?;
+    Ok(reader.map(|batch| batch.map_err(StoreError::from)))
+}
+
+fn checksum(file: &mut File) -> std::io::Result<u32> {
+    use std::io::Read;
+    let mut buffer = vec![0; 1 << 20];
+    let mut crc = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(crc),
+            read => crc = crc32c::crc32c_append(crc, &buffer[..read]),
+        }
+    }
+}

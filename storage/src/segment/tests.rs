@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use model::{Level, Predicate, Signal, TenantId, Test, UnixNanos, schema};
+
+use super::*;
+use crate::memtable::with_store_columns;
+use crate::testing::logs;
+
+const BODIES: [&str; 4] =
+    ["Connection refused by peer", "user logged in", "connection reset", "Refused: connection pool"];
+
+fn write(root: &std::path::Path, indexed: bool) -> Segment {
+    let rows =
+        with_store_columns(Signal::Logs, &logs("a", 1_000, &BODIES), 10, UnixNanos(9_500_000_000)).unwrap();
+    let mut writer = SegmentWriter::create(root, TenantId(1), Signal::Logs, indexed).unwrap();
+    writer.write(&sorted(Signal::Logs, &rows).unwrap()).unwrap();
+    Segment::new(root, writer.finish().unwrap(), SegmentCaches::default())
+}
+
+fn read(segment: &Segment) -> RecordBatch {
+    let batches: Vec<RecordBatch> = read_checked(segment).unwrap().map(Result::unwrap).collect();
+    concat_batches(&schema::stored(Signal::Logs), &batches).unwrap()
+}
+
+#[test]
+fn rows_come_back_in_order_with_their_schema() {
+    let root = tempfile::tempdir().unwrap();
+    let segment = write(root.path(), false);
+    let rows = read(&segment);
+    assert_eq!(rows.schema(), schema::stored(Signal::Logs));
+    let bodies: Vec<_> = rows.column_by_name("body").unwrap().as_string::<i32>().iter().flatten().collect();
+    assert_eq!(bodies, BODIES);
+    let footer = segment.footer().unwrap();
+    assert_eq!((footer.rows, footer.first, footer.last), (4, 1_000, 1_003));
+    assert_eq!((footer.first_seq, footer.last_seq, footer.first_arrival), (10, 13, 9_000_000_000));
+    assert_eq!(footer.services.as_deref(), Some(["a".to_owned()].as_slice()));
+}
+
+#[test]
+fn the_index_names_the_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let segment = write(root.path(), true);
+    let attribute =
+        |level, key: &str, value: &str| Predicate::Attribute(level, key.into(), Test::Equals(value.into()));
+    let cases: [(Predicate, Option<&[u32]>); 9] = [
+        (Predicate::Text("REFUSED".into()), Some(&[0, 3])),
+        (Predicate::Text("connection refused".into()), Some(&[0])),
+        (Predicate::Text("refuse".into()), Some(&[])),
+        (Predicate::Text("--".into()), Some(&[])),
+        (attribute(Level::Any, "user", "u0"), Some(&[0, 3])),
+        (attribute(Level::Resource, "user", "u0"), Some(&[])),
+        (Predicate::Text("connection".into()).and(attribute(Level::Record, "n", "2")), Some(&[2])),
+        (Predicate::Not(Box::new(Predicate::Text("connection".into()))), None),
+        (Predicate::Or(vec![Predicate::Text("user".into()), Predicate::Text("reset".into())]), Some(&[1, 2])),
+    ];
+    for (predicate, expected) in cases {
+        let found = segment.candidates(&predicate).unwrap().map(|rows| rows.iter().collect::<Vec<_>>());
+        assert_eq!(found.as_deref(), expected, "{predicate:?}");
+    }
+}
+
+#[test]
+fn chosen_rows_are_read_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let segment = write(root.path(), false);
+    let selection = Selection { rows: Some([1, 3].into_iter().collect()), ..Selection::default() };
+    let (reader, numbers) = segment.read(Some(&["body"]), &selection).unwrap();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    let bodies = concat_batches(&batches[0].schema(), &batches).unwrap();
+    let bodies: Vec<_> = bodies.column(0).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(bodies, [BODIES[1], BODIES[3]]);
+    assert_eq!(numbers.iter().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn damage_is_named_and_never_answered_from() {
+    for file in [DATA_FILE, FOOTER_FILE, INDEX_FILE] {
+        let root = tempfile::tempdir().unwrap();
+        let segment = write(root.path(), true);
+        let path = root.path().join(segment.meta.path()).join(file);
+        let whole = std::fs::read(&path).unwrap();
+        for damage in [whole[..whole.len() / 2].to_vec(), flipped(&whole, 20), Vec::new()] {
+            std::fs::write(&path, damage).unwrap();
+            let segment = Segment::new(root.path(), segment.meta.clone(), SegmentCaches::default());
+            let answered = read_checked(&segment)
+                .map(drop)
+                .and_then(|()| segment.candidates(&Predicate::Text("refused".into())).map(drop));
+            let error = answered.expect_err(file).to_string();
+            assert!(error.contains(file) || error.contains("text index"), "{file}: {error}");
+        }
+    }
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+#[test]
+fn a_writer_that_is_given_up_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    drop(SegmentWriter::create(root.path(), TenantId(1), Signal::Logs, false).unwrap());
+    let left = std::fs::read_dir(root.path().join("segments/00000001/logs")).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_replaced_segment_goes_with_its_last_holder() {
+    let root = tempfile::tempdir().unwrap();
+    let segment = Arc::new(write(root.path(), false));
+    let held = Arc::clone(&segment);
+    let dir = root.path().join(segment.meta.path());
+    segment.replace();
+    drop(segment);
+    assert!(dir.exists());
+    assert_eq!(read(&held).num_rows(), 4);
+    drop(held);
+    assert!(!dir.exists());
+}

@@ -1,0 +1,391 @@
+//! Writes one segment: rows come sorted, files come out synced.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType};
+use arrow::row::{RowConverter, Rows, SortField};
+use model::{Signal, TenantId, UnixNanos, attributes, schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::footer::{self, Footer, TraceFilter};
+use super::index::{IndexWriter, RowTerms, term};
+use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
+use crate::error::{Result, StoreError};
+use crate::eval::EXCEPTION_MESSAGE;
+use crate::wal::{random, sync_dir};
+
+/// Rows in a row group.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows in a page at most: what a look-up of one row has to decode.
+const PAGE_ROWS_MAX: usize = 8192;
+/// More services than this are not listed in the footer.
+const SERVICES_MAX: usize = 1000;
+/// Nanoseconds in a minute: spans are sorted by the minute of their start first.
+const MINUTE: i64 = 60 * 1_000_000_000;
+
+/// Writes a segment. Dropped before [`Self::finish`], it leaves nothing behind.
+pub(crate) struct SegmentWriter {
+    root: PathBuf,
+    dir: PathBuf,
+    meta: SegmentMeta,
+    parquet: Option<ArrowWriter<Counted>>,
+    index: Option<IndexWriter>,
+    trace_ids: Vec<[u8; 16]>,
+    services: std::collections::BTreeSet<String>,
+    seq: (i64, i64),
+    finished: bool,
+}
+
+impl SegmentWriter {
+    /// Begins a segment below `root`, the data directory.
+    pub(crate) fn create(root: &Path, tenant: TenantId, signal: Signal, indexed: bool) -> Result<Self> {
+        let meta = SegmentMeta {
+            id: format!("{:016x}{:016x}", random(), random()),
+            tenant,
+            signal,
+            rows: 0,
+            bytes: 0,
+            first: UnixNanos(i64::MAX),
+            last: UnixNanos(i64::MIN),
+            first_arrival: UnixNanos(i64::MAX),
+            last_arrival: UnixNanos(i64::MIN),
+            indexed,
+        };
+        let dir = root.join(meta.path());
+        std::fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
+        let path = dir.join(DATA_FILE);
+        let file = File::create(&path).map_err(StoreError::io("create", &path))?;
+        let counted = Counted { file, bytes: 0, crc: 0 };
+        let parquet = ArrowWriter::try_new(counted, schema::stored(signal), Some(properties(signal)))?;
+        Ok(Self {
+            root: root.to_owned(),
+            dir,
+            meta,
+            parquet: Some(parquet),
+            index: indexed.then(IndexWriter::new).transpose()?,
+            trace_ids: Vec::new(),
+            services: std::collections::BTreeSet::new(),
+            seq: (i64::MAX, i64::MIN),
+            finished: false,
+        })
+    }
+
+    /// Adds the next rows in order.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.observe(batch);
+        if let Some(index) = &mut self.index {
+            add_to_index(index, self.meta.signal, batch)?;
+        }
+        if let Some(parquet) = &mut self.parquet {
+            parquet.write(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.meta.rows
+    }
+
+    /// Writes what is left, syncs everything and describes the segment.
+    pub(crate) fn finish(mut self) -> Result<SegmentMeta> {
+        let Some(parquet) = self.parquet.take() else { return Err(StoreError::Closed) };
+        let counted = parquet.into_inner()?;
+        counted.file.sync_all().map_err(StoreError::io("sync", &self.dir.join(DATA_FILE)))?;
+        let index_bytes = match self.index.take() {
+            Some(index) => Some(index.finish(&self.dir.join(INDEX_FILE))?),
+            None => None,
+        };
+        let footer = self.footer(&counted, index_bytes);
+        let filter = TraceFilter::build(std::mem::take(&mut self.trace_ids))?;
+        let footer = footer::encode(&footer, filter.as_ref())?;
+        let path = self.dir.join(FOOTER_FILE);
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(&footer)?;
+            file.sync_all()
+        };
+        write().map_err(StoreError::io("write", &path))?;
+        self.sync_dirs()?;
+        self.meta.bytes = counted.bytes + index_bytes.unwrap_or(0) + footer.len() as u64;
+        self.finished = true;
+        Ok(self.meta.clone())
+    }
+
+    fn footer(&self, data: &Counted, index_bytes: Option<u64>) -> Footer {
+        let listed = self.services.len() <= SERVICES_MAX;
+        Footer {
+            signal: self.meta.signal.table().to_owned(),
+            rows: self.meta.rows,
+            row_group_rows: ROW_GROUP_ROWS as u64,
+            first: self.meta.first.0,
+            last: self.meta.last.0,
+            first_seq: self.seq.0,
+            last_seq: self.seq.1,
+            first_arrival: self.meta.first_arrival.0,
+            last_arrival: self.meta.last_arrival.0,
+            data_bytes: data.bytes,
+            data_crc32c: data.crc,
+            index_bytes,
+            services: listed.then(|| self.services.iter().cloned().collect()),
+        }
+    }
+
+    /// Syncs the segment's directory and every one above it, up to the data directory.
+    fn sync_dirs(&self) -> Result<()> {
+        let mut dir = self.dir.as_path();
+        loop {
+            sync_dir(dir).map_err(StoreError::io("sync", dir))?;
+            match dir.parent() {
+                Some(parent) if dir != self.root => dir = parent,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn observe(&mut self, batch: &RecordBatch) {
+        self.meta.rows += batch.num_rows() as u64;
+        let range = |name: &str| -> Option<(i64, i64)> {
+            let column = batch.column_by_name(name)?;
+            let values = match column.as_primitive_opt::<TimestampNanosecondType>() {
+                Some(times) => times.values(),
+                None => column.as_primitive_opt::<Int64Type>()?.values(),
+            };
+            Some((values.iter().min().copied()?, values.iter().max().copied()?))
+        };
+        if let Some((first, last)) = range(schema::time_column(self.meta.signal)) {
+            self.meta.first = self.meta.first.min(UnixNanos(first));
+            self.meta.last = self.meta.last.max(UnixNanos(last));
+        }
+        if let Some((first, last)) = range("received_time") {
+            self.meta.first_arrival = self.meta.first_arrival.min(UnixNanos(first));
+            self.meta.last_arrival = self.meta.last_arrival.max(UnixNanos(last));
+        }
+        if let Some((first, last)) = range("seq") {
+            self.seq = (self.seq.0.min(first), self.seq.1.max(last));
+        }
+        self.observe_names(batch);
+    }
+
+    fn observe_names(&mut self, batch: &RecordBatch) {
+        if let Some(ids) =
+            batch.column_by_name("trace_id").and_then(|column| column.as_fixed_size_binary_opt())
+        {
+            for id in ids.iter().flatten() {
+                if let Ok(id) = <[u8; 16]>::try_from(id)
+                    && self.trace_ids.last() != Some(&id)
+                {
+                    self.trace_ids.push(id);
+                }
+            }
+        }
+        let services =
+            batch.column_by_name("service_name").and_then(|column| column.as_dictionary_opt::<Int32Type>());
+        if let Some(services) = services.filter(|_| self.services.len() <= SERVICES_MAX) {
+            let names = services.values().as_string::<i32>();
+            let mut used: Vec<i32> = services.keys().values().to_vec();
+            used.sort_unstable();
+            used.dedup();
+            self.services.extend(used.into_iter().map(|key| names.value(key as usize).to_owned()));
+        }
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            drop(self.parquet.take());
+            drop(std::fs::remove_dir_all(&self.dir));
+        }
+    }
+}
+
+/// A file that counts and sums what is written to it.
+struct Counted {
+    file: File,
+    bytes: u64,
+    crc: u32,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        self.crc = crc32c::crc32c_append(self.crc, &bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn properties(signal: Signal) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("causeway ", env!("CARGO_PKG_VERSION")).to_owned());
+    // Page statistics where a look-up prunes by them; elsewhere they cost space and help nobody.
+    for column in ["seq", "trace_id", "service_name", "metric", "series", schema::time_column(signal)] {
+        properties =
+            properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Page);
+    }
+    for column in ["seq", "start_time", "end_time", "time", "observed_time", "duration_ns"] {
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from(column), false)
+            .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    properties.set_column_dictionary_enabled(ColumnPath::from("span_id"), false).build()
+}
+
+/// The keys of a batch in the order that segments of a signal are sorted by. Comparing two of them compares
+/// the rows.
+pub(crate) struct SortKeys {
+    converter: RowConverter,
+    signal: Signal,
+}
+
+impl SortKeys {
+    pub(crate) fn new(signal: Signal) -> Result<Self> {
+        let stored = schema::stored(signal);
+        let fields = key_columns(signal).iter().map(|name| match *name {
+            "minute" => Ok(SortField::new(arrow::datatypes::DataType::Int64)),
+            name => Ok(SortField::new(stored.field_with_name(name)?.data_type().clone())),
+        });
+        Ok(Self { converter: RowConverter::new(fields.collect::<Result<_>>()?)?, signal })
+    }
+
+    pub(crate) fn of(&self, batch: &RecordBatch) -> Result<Rows> {
+        let columns: Option<Vec<ArrayRef>> =
+            key_columns(self.signal).iter().map(|name| key_column(batch, name)).collect();
+        let columns = columns.ok_or_else(|| {
+            arrow::error::ArrowError::SchemaError(format!("{} rows lack a column to sort by", self.signal))
+        })?;
+        Ok(self.converter.convert_columns(&columns)?)
+    }
+}
+
+fn key_columns(signal: Signal) -> &'static [&'static str] {
+    match signal {
+        Signal::Spans => &["minute", "trace_id", "start_time", "seq"],
+        Signal::Logs => &["service_name", "time", "seq"],
+        Signal::Metrics => &["metric", "series", "time", "seq"],
+    }
+}
+
+fn key_column(batch: &RecordBatch, name: &str) -> Option<ArrayRef> {
+    if name != "minute" {
+        return batch.column_by_name(name).map(Arc::clone);
+    }
+    let starts = batch.column_by_name("start_time")?.as_primitive_opt::<TimestampNanosecondType>()?;
+    Some(Arc::new(Int64Array::from_iter_values(starts.values().iter().map(|start| start.div_euclid(MINUTE)))))
+}
+
+/// The rows of a batch in the order of a segment.
+pub(crate) fn sorted(signal: Signal, batch: &RecordBatch) -> Result<RecordBatch> {
+    let keys = SortKeys::new(signal)?.of(batch)?;
+    let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
+    order.sort_unstable_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
+    Ok(take_record_batch(batch, &UInt32Array::from(order))?)
+}
+
+fn add_to_index(index: &mut IndexWriter, signal: Signal, batch: &RecordBatch) -> Result<()> {
+    let scopes = dictionary_terms(batch, "scope_attributes");
+    let resources = dictionary_terms(batch, "resource_attributes");
+    let records = batch.column_by_name("attributes").and_then(|column| column.as_string_opt::<i32>());
+    for row in 0..batch.num_rows() {
+        let attributes = attributes::parse(records.map_or("{}", |records| records.value(row)));
+        let mut terms = RowTerms { texts: row_texts(signal, batch, row), ..RowTerms::default() };
+        for (key, value) in &attributes {
+            let text = value.text();
+            if key == EXCEPTION_MESSAGE
+                && signal == Signal::Logs
+                && let Some(text) = &text
+            {
+                terms.texts.push(Cow::Owned(text.clone().into_owned()));
+            }
+            terms.record.push(term(key, None));
+            terms.record.extend(text.map(|text| term(key, Some(&text))));
+        }
+        terms.scope = scopes.of(row);
+        terms.resource = resources.of(row);
+        index.add(&terms)?;
+    }
+    Ok(())
+}
+
+/// The attribute terms of each value of a dictionary column.
+struct DictionaryTerms {
+    keys: Vec<Option<i32>>,
+    terms: Vec<Vec<String>>,
+}
+
+impl DictionaryTerms {
+    fn of(&self, row: usize) -> &[String] {
+        let key = self.keys.get(row).copied().flatten();
+        key.and_then(|key| self.terms.get(key as usize)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn dictionary_terms(batch: &RecordBatch, column: &str) -> DictionaryTerms {
+    let dictionary = batch.column_by_name(column).and_then(|column| column.as_dictionary_opt::<Int32Type>());
+    let Some(dictionary) = dictionary else { return DictionaryTerms { keys: Vec::new(), terms: Vec::new() } };
+    let terms = |stored: Option<&str>| {
+        let attributes = attributes::parse(stored.unwrap_or("{}"));
+        let both = attributes.iter().flat_map(|(key, value)| {
+            [Some(term(key, None)), value.text().map(|text| term(key, Some(&text)))]
+        });
+        both.flatten().collect()
+    };
+    let values = dictionary.values().as_string::<i32>();
+    DictionaryTerms { keys: dictionary.keys().iter().collect(), terms: values.iter().map(terms).collect() }
+}
+
+/// The texts of a row that words are searched in, but for a log's exception message.
+fn row_texts(signal: Signal, batch: &RecordBatch, row: usize) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::new();
+    for column in crate::eval::text_columns(signal) {
+        match *column {
+            "events" => texts.extend(exception_messages(batch, row)),
+            "attributes" => {}
+            column => texts.extend(text_at(batch, column, row).map(Cow::Borrowed)),
+        }
+    }
+    texts
+}
+
+fn text_at<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
+    let array = batch.column_by_name(column)?;
+    if array.is_null(row) {
+        return None;
+    }
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        return Some(texts.value(row));
+    }
+    let dictionary = array.as_dictionary_opt::<Int32Type>()?;
+    let values = dictionary.values().as_string_opt::<i32>()?;
+    Some(values.value(dictionary.keys().value(row) as usize))
+}
+
+fn exception_messages(batch: &RecordBatch, row: usize) -> Vec<Cow<'_, str>> {
+    let events =
+        batch.column_by_name("events").and_then(|column| column.as_any().downcast_ref::<ListArray>());
+    let Some(events) = events.filter(|events| events.is_valid(row)) else { return Vec::new() };
+    let offsets = events.value_offsets();
+    let stored = events.values().as_struct().column(2).as_string::<i32>();
+    (offsets[row] as usize..offsets[row + 1] as usize)
+        .filter_map(|at| attributes::get(stored.value(at), EXCEPTION_MESSAGE))
+        .filter_map(|value| value.text().map(|text| Cow::Owned(text.into_owned())))
+        .collect()
+}

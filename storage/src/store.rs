@@ -1,0 +1,446 @@
+//! The store: one data directory, open for writing or for reading only.
+//!
+//! Two threads do the work that must be in order. The *log thread* owns the [`Wal`]: it makes requests
+//! durable in groups and puts their rows into the memtables, so that a row can be read before its request is
+//! answered. The *seal thread* turns frozen memtables into segments and merges segments; it is the only one
+//! that publishes to the catalog.
+//!
+//! Invariants:
+//! - A row is in exactly one of memtables, frozen memtables and segments of every snapshot.
+//! - Memtables are frozen by the log thread between two commits, all signals at one position of the log.
+//! - Log files are deleted only after the catalog says that their frames are in segments.
+
+mod log_thread;
+mod seal_thread;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use model::{Answer, Batch, Reader, Signal, TenantId, TenantName, UnixNanos};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalog::{self, Catalog};
+use crate::error::{Result, StoreError};
+use crate::guard::{Guard, Key, Seen, Verdict};
+use crate::lock::DirLock;
+use crate::memtable::{Memtable, with_store_columns};
+use crate::segment::{Segment, SegmentCaches};
+use crate::snapshot::{Snapshot, Table};
+use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart};
+use log_thread::Command;
+
+/// How many requests may wait for the log.
+const LOG_QUEUE_MAX: usize = 1024;
+/// The fewest bytes of rows that memtables may hold, whatever the memory budget.
+const MEMTABLE_BYTES_MIN: usize = 8 << 20;
+
+/// How a store behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Memtables are sealed when they hold so many bytes.
+    pub memtable_bytes: usize,
+    /// Or when the oldest row is so old.
+    pub memtable_age: Duration,
+    /// Past so many bytes in memtables, frozen ones included, writes are refused until some are sealed.
+    pub fresh_bytes_max: usize,
+    /// Whether segments are merged in the background.
+    pub compaction: bool,
+}
+
+impl Options {
+    /// What suits a memory budget for the whole process.
+    pub fn for_memory(bytes: usize) -> Self {
+        let memtable_bytes = (bytes / 16).clamp(MEMTABLE_BYTES_MIN, 128 << 20);
+        Self {
+            memtable_bytes,
+            memtable_age: Duration::from_secs(300),
+            fresh_bytes_max: memtable_bytes * 3,
+            compaction: true,
+        }
+    }
+}
+
+/// Numbers that say how a store is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Requests that were held back as repeats since the start.
+    pub held_back: u64,
+    /// Bytes of rows that are not in segments yet.
+    pub fresh_bytes: u64,
+    /// What reading the log at start found.
+    pub recovery: Recovery,
+}
+
+/// A store. Cloning is cheap; all clones are one store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// Absent where the store is only read.
+    log: Option<mpsc::Sender<Command>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: DirLock,
+    recovery: Recovery,
+    /// A copied catalog, deleted in the end.
+    scratch: Option<PathBuf>,
+}
+
+/// What both threads and all readers share.
+struct Shared {
+    dir: PathBuf,
+    options: Options,
+    catalog: Catalog,
+    guard: Arc<Guard>,
+    caches: SegmentCaches,
+    tenants: Mutex<HashMap<TenantName, TenantId>>,
+    live: Mutex<Live>,
+    fresh_bytes: AtomicU64,
+    wake: Condvar,
+    /// One merge at a time: the seal thread and `compact` take turns.
+    merging: Mutex<()>,
+    closing: AtomicBool,
+}
+
+/// The rows and segments of all tenants as of now.
+#[derive(Default)]
+struct Live {
+    active: Fresh,
+    frozen: Vec<Arc<Frozen>>,
+    segments: Vec<Arc<Segment>>,
+    /// Somebody wants the memtables sealed now.
+    seal_wanted: u64,
+    /// How often that was done, or failed.
+    seals_done: u64,
+    seal_error: Option<String>,
+}
+
+/// Memtables by tenant and signal.
+#[derive(Default)]
+struct Fresh {
+    tables: BTreeMap<(TenantId, Signal), Memtable>,
+    seen: Vec<Seen>,
+    bytes: u64,
+    since: Option<Instant>,
+}
+
+/// Memtables that take no more rows, and the stretch of the log they hold.
+struct Frozen {
+    fresh: Fresh,
+    to: WalPosition,
+    next_seq: i64,
+    log_files: Vec<PathBuf>,
+}
+
+impl Store {
+    /// Opens a data directory for writing, making it if there is none, and reads the log.
+    pub fn open(dir: &Path, options: Options) -> Result<Self> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
+        let lock = DirLock::exclusive(dir)?;
+        let catalog = Catalog::open(dir)?;
+        let shared = Arc::new(Shared::new(dir, options, catalog)?);
+        shared.delete_orphans()?;
+        let (sealed, next_seq) = shared.catalog.sealed()?;
+        let start = WalStart { writer: 0, sealed, next_seq };
+        let (wal, recovery) =
+            Wal::recover(&dir.join("wal"), start, &mut |at, frame| shared.replay(at, &frame))?;
+        let (log, commands) = mpsc::channel(LOG_QUEUE_MAX);
+        let threads = vec![
+            log_thread::spawn(wal, Arc::clone(&shared), commands)?,
+            seal_thread::spawn(Arc::clone(&shared), log.clone(), sealed)?,
+        ];
+        let inner =
+            Inner { shared, log: Some(log), threads: Mutex::new(threads), lock, recovery, scratch: None };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Opens a data directory that nobody writes to, changing nothing in it. The log is read into memory.
+    pub fn open_read_only(dir: &Path) -> Result<Self> {
+        if !dir.join(catalog::FILE).exists() {
+            return Err(StoreError::NotAStore { dir: dir.to_owned(), missing: catalog::FILE });
+        }
+        let lock = DirLock::shared(dir)?;
+        let scratch = copy_catalog(dir)?;
+        let opened = Catalog::open_copy(&scratch.join(catalog::FILE)).and_then(|catalog| {
+            let shared = Arc::new(Shared::new(dir, Options::for_memory(0), catalog)?);
+            let (sealed, _) = shared.catalog.sealed()?;
+            let recovery = Wal::peek(&dir.join("wal"), sealed, &mut |at, frame| shared.replay(at, &frame))?;
+            Ok((shared, recovery))
+        });
+        let (shared, recovery) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                drop(std::fs::remove_dir_all(&scratch));
+                return Err(error);
+            }
+        };
+        let threads = Mutex::new(Vec::new());
+        let inner = Inner { shared, log: None, threads, lock, recovery, scratch: Some(scratch) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes for others to read who holds the directory.
+    pub fn describe_holder(&self, holder: &str) -> Result<()> {
+        self.inner.lock.describe(holder)
+    }
+
+    /// Stores a request. `Ok` means that its rows are durable and can be read, or that it repeats one that
+    /// is; either way with the answer to give. A request that failed may be sent again.
+    pub async fn write(&self, tenant: &TenantName, batch: Batch) -> Result<Answer> {
+        let log = self.inner.log.as_ref().ok_or(StoreError::Closed)?;
+        let shared = &self.inner.shared;
+        if batch.rows.num_rows() == 0 {
+            return Ok(batch.answer);
+        }
+        if !self.has_room() {
+            return Err(StoreError::Busy("memory for rows that are not on disk in segments"));
+        }
+        let tenant = shared.tenant(tenant)?;
+        let mut claim = None;
+        if batch.repeatable {
+            let key = Key { tenant, signal: batch.signal, hash: batch.payload_hash };
+            match shared.guard.enter(key).await {
+                Verdict::New(new) => claim = Some(new),
+                Verdict::Repeat(answer) => return Ok(answer),
+            }
+        }
+        let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
+        let payload = frame.encode()?;
+        let (done, durable) = oneshot::channel();
+        let answer = frame.batch.answer.clone();
+        // The claim goes along: should this future be dropped, the request still ends one way or the other.
+        let command = Command::Append { frame: Box::new(frame), payload, claim, done };
+        log.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy("the queue of the write-ahead log"),
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        durable.await.map_err(|_| StoreError::Closed)??;
+        Ok(answer)
+    }
+
+    /// Whether memory for fresh rows is left. Where it is not, [`Self::write`] refuses.
+    pub fn has_room(&self) -> bool {
+        let shared = &self.inner.shared;
+        shared.fresh_bytes.load(Ordering::Relaxed) <= shared.options.fresh_bytes_max as u64
+    }
+
+    /// What a reader sees now.
+    pub fn snapshot(&self, reader: &Reader) -> Snapshot {
+        let tenant = self.inner.shared.known_tenant(&reader.tenant);
+        let live = self.inner.shared.live();
+        Snapshot::new(|signal| match tenant {
+            Some(tenant) => live.table(tenant, signal),
+            None => Table::default(),
+        })
+    }
+
+    /// Puts all fresh rows into segments. Blocks until that is done.
+    pub fn seal(&self) -> Result<()> {
+        if self.inner.log.is_none() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.shared.seal_and_wait()
+    }
+
+    /// Seals, then merges and indexes until nothing is left to do. Blocks. `progress` is told what is done.
+    pub fn compact(&self, progress: &mut dyn FnMut(&str)) -> Result<()> {
+        self.seal()?;
+        seal_thread::compact_all(&self.inner.shared, progress)
+    }
+
+    /// How the store is doing.
+    pub fn health(&self) -> Health {
+        Health {
+            held_back: self.inner.shared.guard.held_back(),
+            fresh_bytes: self.inner.shared.fresh_bytes.load(Ordering::Relaxed),
+            recovery: self.inner.recovery,
+        }
+    }
+
+    /// Ends cleanly: what was accepted is stored and sealed. Blocks, so not for an async thread. Later writes are refused.
+    pub fn close(&self) -> Result<()> {
+        let Some(log) = &self.inner.log else { return Ok(()) };
+        let sealed = self.seal();
+        self.inner.shared.closing.store(true, Ordering::Release);
+        self.inner.shared.wake.notify_all();
+        drop(log.blocking_send(Command::Close));
+        let threads = std::mem::take(&mut *lock(&self.inner.threads));
+        for thread in threads {
+            drop(thread.join());
+        }
+        sealed
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.wake.notify_all();
+        if let Some(log) = self.log.take() {
+            drop(log.try_send(Command::Close));
+        }
+        if let Some(scratch) = &self.scratch {
+            drop(std::fs::remove_dir_all(scratch));
+        }
+    }
+}
+
+impl Shared {
+    fn new(dir: &Path, options: Options, catalog: Catalog) -> Result<Self> {
+        let caches = SegmentCaches::default();
+        let guard = Guard::default();
+        catalog.seen()?.iter().for_each(|seen| guard.remember(seen));
+        let segments = catalog.segments()?;
+        let segments = segments.into_iter().map(|meta| Arc::new(Segment::new(dir, meta, caches.clone())));
+        let live = Live { segments: segments.collect(), ..Live::default() };
+        let tenants = catalog.tenants()?.into_iter().map(|(id, name)| (name, id)).collect();
+        Ok(Self {
+            dir: dir.to_owned(),
+            options,
+            catalog,
+            guard: Arc::new(guard),
+            caches,
+            tenants: Mutex::new(tenants),
+            live: Mutex::new(live),
+            fresh_bytes: AtomicU64::new(0),
+            wake: Condvar::new(),
+            merging: Mutex::new(()),
+            closing: AtomicBool::new(false),
+        })
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        lock(&self.live)
+    }
+
+    fn known_tenant(&self, name: &TenantName) -> Option<TenantId> {
+        lock(&self.tenants).get(name).copied()
+    }
+
+    fn tenant(&self, name: &TenantName) -> Result<TenantId> {
+        if let Some(id) = self.known_tenant(name) {
+            return Ok(id);
+        }
+        let id = self.catalog.tenant(name)?;
+        lock(&self.tenants).insert(name.clone(), id);
+        Ok(id)
+    }
+
+    /// Takes a frame of the log back into the memtables.
+    fn replay(&self, at: Committed, frame: &Frame) -> Result<()> {
+        if let Some(seen) = seen(frame) {
+            self.guard.remember(&seen);
+        }
+        self.insert(&mut self.live(), at, frame)
+    }
+
+    /// Puts the rows of a durable frame into the memtables.
+    fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
+        let signal = frame.batch.signal;
+        let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
+        let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)? as u64;
+        live.active.bytes += grown;
+        live.active.since.get_or_insert_with(Instant::now);
+        live.active.seen.extend(seen(frame));
+        self.fresh_bytes.fetch_add(grown, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Asks the seal thread for a seal and waits until it is done.
+    fn seal_and_wait(&self) -> Result<()> {
+        let mut live = self.live();
+        live.seal_wanted += 1;
+        let mine = live.seal_wanted;
+        self.wake.notify_all();
+        while live.seals_done < mine {
+            if self.closing.load(Ordering::Acquire) {
+                return Err(StoreError::Closed);
+            }
+            live = self.wake.wait(live).unwrap_or_else(PoisonError::into_inner);
+        }
+        match &live.seal_error {
+            Some(error) => Err(StoreError::Seal(error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes directories of segments that the catalog does not name: left by a crash.
+    fn delete_orphans(&self) -> Result<()> {
+        let root = self.dir.join("segments");
+        let known: HashSet<PathBuf> =
+            self.live().segments.iter().map(|segment| self.dir.join(segment.meta.path())).collect();
+        for tenant in subdirectories(&root)? {
+            for signal in subdirectories(&tenant)? {
+                // Segments of a signal of a later version are not known here, and not ours to delete.
+                let ours = Signal::ALL.iter().any(|known| signal.ends_with(known.table()));
+                for segment in subdirectories(&signal)? {
+                    if ours && !known.contains(&segment) {
+                        std::fs::remove_dir_all(&segment).map_err(StoreError::io("delete", &segment))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    fn table(&self, tenant: TenantId, signal: Signal) -> Table {
+        let frozen = self.frozen.iter().map(|frozen| &frozen.fresh);
+        let fresh = frozen.chain([&self.active]).filter_map(|fresh| fresh.tables.get(&(tenant, signal)));
+        let mine = |segment: &&Arc<Segment>| segment.meta.tenant == tenant && segment.meta.signal == signal;
+        Table {
+            segments: self.segments.iter().filter(mine).map(Arc::clone).collect(),
+            fresh: fresh.flat_map(|table| table.batches().iter().map(Arc::clone)).collect(),
+        }
+    }
+}
+
+/// What is remembered of a frame to know a copy of it.
+fn seen(frame: &Frame) -> Option<Seen> {
+    let key = Key { tenant: frame.tenant, signal: frame.batch.signal, hash: frame.batch.payload_hash };
+    let answer = frame.batch.answer.clone();
+    frame.batch.repeatable.then_some(Seen { key, arrival: frame.arrival, answer })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn subdirectories(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(StoreError::io("list", dir))? {
+        let path = entry.map_err(StoreError::io("list", dir))?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Copies the catalog with its journal to a new temporary directory.
+fn copy_catalog(dir: &Path) -> Result<PathBuf> {
+    let name = format!("causeway-{}-{:016x}", std::process::id(), crate::wal::random());
+    let scratch = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&scratch).map_err(StoreError::io("create", &scratch))?;
+    for suffix in ["", "-wal"] {
+        let from = dir.join(format!("{}{suffix}", catalog::FILE));
+        if from.exists() {
+            let to = scratch.join(format!("{}{suffix}", catalog::FILE));
+            std::fs::copy(&from, &to).map_err(StoreError::io("copy", &from))?;
+        }
+    }
+    Ok(scratch)
+}

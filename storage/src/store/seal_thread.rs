@@ -1,0 +1,229 @@
+//! The seal thread: frozen memtables become segments, small segments large ones.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::TimestampNanosecondType;
+use model::{Signal, TenantId, UnixNanos, schema};
+use tokio::sync::{mpsc, oneshot};
+
+use super::log_thread::Command;
+use super::{Frozen, Shared, lock};
+use crate::catalog::{Publication, SealedLog};
+use crate::compaction::{self, Eagerness};
+use crate::error::{Result, StoreError};
+use crate::segment::{Segment, SegmentMeta, SegmentWriter, sorted};
+use crate::wal::WalPosition;
+
+/// How often the age of memtables is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long to wait after a seal or merge that failed.
+const RETRY: Duration = Duration::from_secs(5);
+/// The most segments that one table of one memtable becomes; rows of further days share a mixed one.
+const WINDOWS_MAX: usize = 8;
+
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    log: mpsc::Sender<Command>,
+    sealed: WalPosition,
+) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("seal".to_owned());
+    // A weak sender: this thread must not keep the log thread alive.
+    let log = log.downgrade();
+    let run = move || SealThread { shared, log, sealed, wait_until: None }.run();
+    thread.spawn(run).map_err(|source| StoreError::Io {
+        what: "start the thread",
+        path: PathBuf::from("seal"),
+        source,
+    })
+}
+
+struct SealThread {
+    shared: Arc<Shared>,
+    log: mpsc::WeakSender<Command>,
+    /// The last position that the catalog has.
+    sealed: WalPosition,
+    /// After a failure, when to try again.
+    wait_until: Option<Instant>,
+}
+
+impl SealThread {
+    fn run(mut self) {
+        loop {
+            let wanted = self.wait();
+            if self.shared.closing.load(Ordering::Acquire) {
+                return;
+            }
+            if wanted.is_none() && self.is_waiting() {
+                continue;
+            }
+            let sealed = if wanted.is_some() || self.is_due() { self.seal_all() } else { Ok(()) };
+            self.report(wanted, &sealed);
+            let merged = sealed.and_then(|()| self.merge_once());
+            self.wait_until = match merged {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(%error, "sealing failed and will be tried again");
+                    Some(Instant::now() + RETRY)
+                }
+            };
+        }
+    }
+
+    /// Waits for a tick or a wish. Returns the wishes so far, if there are open ones.
+    fn wait(&self) -> Option<u64> {
+        let live = self.shared.live();
+        let idle = |live: &mut super::Live| {
+            let full = live.active.bytes >= self.shared.options.memtable_bytes as u64 && !self.is_waiting();
+            live.seal_wanted == live.seals_done && !full && !self.shared.closing.load(Ordering::Acquire)
+        };
+        let (live, _) =
+            self.shared.wake.wait_timeout_while(live, TICK, idle).unwrap_or_else(PoisonError::into_inner);
+        (live.seal_wanted > live.seals_done).then_some(live.seal_wanted)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.wait_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_due(&self) -> bool {
+        let live = self.shared.live();
+        let full = live.active.bytes >= self.shared.options.memtable_bytes as u64;
+        let old = live.active.since.is_some_and(|since| since.elapsed() >= self.shared.options.memtable_age);
+        full || old || !live.frozen.is_empty()
+    }
+
+    fn report(&self, wanted: Option<u64>, sealed: &Result<()>) {
+        let Some(wanted) = wanted else { return };
+        let mut live = self.shared.live();
+        live.seals_done = wanted;
+        live.seal_error = sealed.as_ref().err().map(ToString::to_string);
+        self.shared.wake.notify_all();
+    }
+
+    /// Freezes what is fresh and seals everything frozen, the oldest first.
+    fn seal_all(&mut self) -> Result<()> {
+        let Some(log) = self.log.upgrade() else { return Err(StoreError::Closed) };
+        let (done, frozen) = oneshot::channel();
+        log.blocking_send(Command::Freeze { done }).map_err(|_| StoreError::Closed)?;
+        drop(log);
+        frozen.blocking_recv().map_err(|_| StoreError::Closed)??;
+        loop {
+            let Some(frozen) = self.shared.live().frozen.first().map(Arc::clone) else { return Ok(()) };
+            self.seal(&frozen)?;
+        }
+    }
+
+    fn seal(&mut self, frozen: &Arc<Frozen>) -> Result<()> {
+        let mut added = Vec::new();
+        for ((tenant, signal), table) in &frozen.fresh.tables {
+            let batches = table.batches().iter().map(|rows| &rows.batch);
+            let rows = concat_batches(&schema::stored(*signal), batches)?;
+            for window in windows(*signal, &rows)? {
+                added.push(write(&self.shared, *tenant, *signal, &window)?);
+            }
+        }
+        let seen = frozen.fresh.seen.clone();
+        let log = SealedLog { from: self.sealed, to: frozen.to, next_seq: frozen.next_seq, seen };
+        let publication = Publication { added: added.clone(), removed: Vec::new(), log: Some(log) };
+        if let Err(error) = self.shared.catalog.publish(&publication) {
+            discard(&self.shared, &added);
+            return Err(error);
+        }
+        self.sealed = frozen.to;
+        let segments = added.into_iter().map(|meta| open(&self.shared, meta));
+        let mut live = self.shared.live();
+        live.segments.extend(segments);
+        live.frozen.retain(|other| !Arc::ptr_eq(other, frozen));
+        drop(live);
+        self.shared.fresh_bytes.fetch_sub(frozen.fresh.bytes, Ordering::Relaxed);
+        for file in &frozen.log_files {
+            // A file that stays is read again at the next start, and found to be sealed.
+            drop(std::fs::remove_file(file));
+        }
+        Ok(())
+    }
+
+    fn merge_once(&self) -> Result<()> {
+        if !self.shared.options.compaction {
+            return Ok(());
+        }
+        let Ok(_turn) = self.shared.merging.try_lock() else { return Ok(()) };
+        merge_next(&self.shared, Eagerness::Background).map(drop)
+    }
+}
+
+/// Merges and indexes until nothing is left.
+pub(super) fn compact_all(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    let _turn = lock(&shared.merging);
+    while let Some(merged) = merge_next(shared, Eagerness::All)? {
+        progress(&merged);
+    }
+    Ok(())
+}
+
+/// Does the next merge, if there is one, and says what it was.
+fn merge_next(shared: &Arc<Shared>, eagerness: Eagerness) -> Result<Option<String>> {
+    let segments = shared.live().segments.clone();
+    let Some(inputs) = compaction::plan(&segments, eagerness) else { return Ok(None) };
+    let meta = compaction::merge(&shared.dir, &inputs)?;
+    let what = format!("{} segments of {} became one of {} rows", inputs.len(), meta.signal, meta.rows);
+    let removed = inputs.iter().map(|segment| segment.meta.id.clone()).collect();
+    let publication = Publication { added: vec![meta.clone()], removed, log: None };
+    if let Err(error) = shared.catalog.publish(&publication) {
+        discard(shared, &[meta]);
+        return Err(error);
+    }
+    let merged = open(shared, meta);
+    let mut live = shared.live();
+    live.segments.retain(|segment| !inputs.iter().any(|input| Arc::ptr_eq(input, segment)));
+    live.segments.push(merged);
+    drop(live);
+    inputs.iter().for_each(|input| input.replace());
+    Ok(Some(what))
+}
+
+fn open(shared: &Shared, meta: SegmentMeta) -> Arc<Segment> {
+    Arc::new(Segment::new(&shared.dir, meta, shared.caches.clone()))
+}
+
+fn write(shared: &Shared, tenant: TenantId, signal: Signal, rows: &RecordBatch) -> Result<SegmentMeta> {
+    let mut writer = SegmentWriter::create(&shared.dir, tenant, signal, false)?;
+    writer.write(&sorted(signal, rows)?)?;
+    writer.finish()
+}
+
+/// Deletes segments that were written and could not be published.
+fn discard(shared: &Shared, segments: &[SegmentMeta]) {
+    for meta in segments {
+        drop(std::fs::remove_dir_all(shared.dir.join(meta.path())));
+    }
+}
+
+/// Rows by the day of their event time: the days with the most rows apart, all others together.
+fn windows(signal: Signal, rows: &RecordBatch) -> Result<Vec<RecordBatch>> {
+    let times = rows.column_by_name(schema::time_column(signal));
+    let Some(times) = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>()) else {
+        return Ok(vec![rows.clone()]);
+    };
+    let mut days: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, time) in times.values().iter().enumerate() {
+        days.entry(UnixNanos(*time).day()).or_default().push(row as u32);
+    }
+    if days.len() <= 1 || times.is_empty() {
+        return Ok(vec![rows.clone()]);
+    }
+    let mut windows: Vec<Vec<u32>> = days.into_values().collect();
+    windows.sort_by_key(|window| std::cmp::Reverse(window.len()));
+    if windows.len() > WINDOWS_MAX {
+        let mixed: Vec<u32> = windows.drain(WINDOWS_MAX - 1..).flatten().collect();
+        windows.push(mixed);
+    }
+    windows.into_iter().map(|window| Ok(take_record_batch(rows, &UInt32Array::from(window))?)).collect()
+}

@@ -1,0 +1,174 @@
+//! One frame of the log: its header, its payload, and how both are read back.
+//!
+//! All numbers are little-endian. The header has 40 bytes:
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | magic `CWFR` |
+//! | 4 | 4 | length of the payload |
+//! | 8 | 8 | position: 1 for the first frame of a store, then one more each |
+//! | 16 | 8 | `seq` of the first row |
+//! | 24 | 4 | rows |
+//! | 28 | 4 | CRC32C of the payload |
+//! | 32 | 4 | zero |
+//! | 36 | 4 | CRC32C of the file's salt and the 36 bytes above |
+//!
+//! The salt is random, so that no payload can hold a text that passes for a header when reading goes on
+//! past a damaged frame.
+//!
+//! The payload, in order: format (1 byte, 1), signal (2), tenant (4), arrival in nanoseconds (8), hash of the
+//! request's payload (16), flags (1: bit 0 repeatable), rejected (8), message (4 for its length, then UTF-8),
+//! encoding (1), body. Encoding 1 is an Arrow IPC stream of one batch in the wire schema, lz4 block
+//! compressed after 4 bytes of its plain length.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use model::{Answer, Batch, Signal, TenantId, UnixNanos};
+
+/// The length of a frame's header in bytes.
+pub(super) const HEADER_BYTES: usize = 40;
+/// The longest payload of a frame in bytes.
+pub(super) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+/// What every frame begins with.
+pub(super) const MAGIC: [u8; 4] = *b"CWFR";
+
+const PAYLOAD_FORMAT: u8 = 1;
+const ENCODING_ARROW_LZ4: u8 = 1;
+const FLAG_REPEATABLE: u8 = 1;
+
+/// A request as the log keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// When it arrived.
+    pub(crate) arrival: UnixNanos,
+    /// The request, rows in the wire schema.
+    pub(crate) batch: Batch,
+}
+
+/// A frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) payload_bytes: u32,
+    pub(super) position: u64,
+    pub(super) first_seq: i64,
+    pub(super) rows: u32,
+    pub(super) payload_crc: u32,
+}
+
+impl Header {
+    /// The header as it stands in a file with `salt`.
+    pub(super) fn encode(&self, salt: u64) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        out[0..4].copy_from_slice(&MAGIC);
+        out[4..8].copy_from_slice(&self.payload_bytes.to_le_bytes());
+        out[8..16].copy_from_slice(&self.position.to_le_bytes());
+        out[16..24].copy_from_slice(&self.first_seq.to_le_bytes());
+        out[24..28].copy_from_slice(&self.rows.to_le_bytes());
+        out[28..32].copy_from_slice(&self.payload_crc.to_le_bytes());
+        let crc = header_crc(&out, salt);
+        out[36..40].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads a header; `None` if these bytes are none.
+    pub(super) fn decode(bytes: &[u8], salt: u64) -> Option<Self> {
+        let bytes: &[u8; HEADER_BYTES] = bytes.get(..HEADER_BYTES)?.try_into().ok()?;
+        let mut input = Input(bytes);
+        let magic: [u8; 4] = input.array()?;
+        let header = Self {
+            payload_bytes: u32::from_le_bytes(input.array()?),
+            position: u64::from_le_bytes(input.array()?),
+            first_seq: i64::from_le_bytes(input.array()?),
+            rows: u32::from_le_bytes(input.array()?),
+            payload_crc: u32::from_le_bytes(input.array()?),
+        };
+        let _reserved: [u8; 4] = input.array()?;
+        let crc = u32::from_le_bytes(input.array()?);
+        (magic == MAGIC && crc == header_crc(bytes, salt)).then_some(header)
+    }
+}
+
+fn header_crc(header: &[u8; HEADER_BYTES], salt: u64) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), &header[..36])
+}
+
+impl Frame {
+    /// The payload of this frame.
+    pub(crate) fn encode(&self) -> crate::Result<Vec<u8>> {
+        let Batch { signal, rows, payload_hash, repeatable, answer } = &self.batch;
+        let mut plain = Vec::with_capacity(rows.get_array_memory_size() / 2 + 8192);
+        let mut writer = StreamWriter::try_new(&mut plain, rows.schema_ref())?;
+        writer.write(rows)?;
+        writer.finish()?;
+        let mut out = Vec::with_capacity(plain.len() / 2 + 64);
+        out.push(PAYLOAD_FORMAT);
+        out.extend(signal.number().to_le_bytes());
+        out.extend(self.tenant.0.to_le_bytes());
+        out.extend(self.arrival.0.to_le_bytes());
+        out.extend(payload_hash.to_le_bytes());
+        out.push(if *repeatable { FLAG_REPEATABLE } else { 0 });
+        out.extend(answer.rejected.to_le_bytes());
+        out.extend((answer.message.len() as u32).to_le_bytes());
+        out.extend(answer.message.as_bytes());
+        out.push(ENCODING_ARROW_LZ4);
+        out.extend(lz4_flex::compress_prepend_size(&plain));
+        Ok(out)
+    }
+
+    /// Reads a payload back; the error says what is wrong with it.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, String> {
+        let short = || "it ends early".to_owned();
+        let mut input = Input(payload);
+        match input.array::<1>().ok_or_else(short)? {
+            [PAYLOAD_FORMAT] => {}
+            [other] => return Err(format!("payload format {other} is not known")),
+        }
+        let number = u16::from_le_bytes(input.array().ok_or_else(short)?);
+        let signal = Signal::from_number(number).ok_or_else(|| format!("signal {number} is not known"))?;
+        let tenant = TenantId(u32::from_le_bytes(input.array().ok_or_else(short)?));
+        let arrival = UnixNanos(i64::from_le_bytes(input.array().ok_or_else(short)?));
+        let payload_hash = u128::from_le_bytes(input.array().ok_or_else(short)?);
+        let [flags] = input.array().ok_or_else(short)?;
+        let rejected = u64::from_le_bytes(input.array().ok_or_else(short)?);
+        let length = u32::from_le_bytes(input.array().ok_or_else(short)?);
+        let message = String::from_utf8_lossy(input.take(length as usize).ok_or_else(short)?).into_owned();
+        let rows = match input.array().ok_or_else(short)? {
+            [ENCODING_ARROW_LZ4] => decode_rows(signal, input.0)?,
+            [other] => return Err(format!("encoding {other} is not known")),
+        };
+        let answer = Answer { rejected, message };
+        let repeatable = flags & FLAG_REPEATABLE != 0;
+        Ok(Self { tenant, arrival, batch: Batch { signal, rows, payload_hash, repeatable, answer } })
+    }
+}
+
+fn decode_rows(signal: Signal, body: &[u8]) -> Result<RecordBatch, String> {
+    let plain = lz4_flex::decompress_size_prepended(body).map_err(|error| error.to_string())?;
+    let reader = StreamReader::try_new(plain.as_slice(), None).map_err(|error| error.to_string())?;
+    let batches: Result<Vec<RecordBatch>, _> = reader.collect();
+    let batches = batches.map_err(|error| error.to_string())?;
+    let schema = model::schema::wire(signal);
+    let rows = concat_batches(&schema, &batches).map_err(|error| error.to_string())?;
+    RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec()).map_err(|error| error.to_string())
+}
+
+/// Bytes that are taken from the front.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+}

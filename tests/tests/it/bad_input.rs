@@ -1,0 +1,8 @@
+//! Bad input of every kind: each a clear error that names what and where, the process alive or refusing to start
+//! with one line, and nothing stored harmed.
+
+mod start;
+mod hostile;
+mod questions;
+mod full_disk;
+mod pages;

@@ -1,0 +1,10 @@
+//! The program from outside: what it owes exporters, what survives a crash, what it says to bad input, and
+//! whether the same question has the same answer in memory, on disk and offline.
+
+mod support;
+mod conformance;
+mod kill;
+mod sample;
+mod bad_input;
+mod offline;
+mod search_and_sql;

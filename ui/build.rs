@@ -1,0 +1,86 @@
+//! Hashes the folder `assets` once, so that every address in it can be kept for ever, and compresses each
+//! file in the forms browsers take. What it writes is a Rust table that `src/assets.rs` includes.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// FNV-1a's start and factor for 64 bits: the address must not depend on the standard library's version.
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_FACTOR: u64 = 0x0100_0000_01b3;
+/// The most that either compressor can do.
+const GZIP_LEVEL: u32 = 9;
+const BROTLI_LEVEL: i32 = 11;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("assets");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-changed=assets");
+    println!("cargo::rerun-if-changed=build.rs");
+
+    let mut hash = FNV_START;
+    let mut table = String::new();
+    for path in files(&folder)? {
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("asset names are UTF-8")?.to_owned();
+        let content = fs::read(&path)?;
+        for byte in name.bytes().chain([0]).chain(content.iter().copied()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_FACTOR);
+        }
+        let plain = path.display().to_string();
+        let gzip = keep(&out, &format!("{name}.gz"), &gzip(&content)?)?;
+        let brotli = keep(&out, &format!("{name}.br"), &brotli(&content)?)?;
+        let kind = content_type(&name)?;
+        writeln!(
+            table,
+            "    Asset {{ name: {name:?}, content_type: {kind:?}, plain: include_bytes!({plain:?}), \
+             gzip: include_bytes!({gzip:?}), brotli: include_bytes!({brotli:?}) }},"
+        )?;
+    }
+    let text = format!(
+        "/// The folder's address: a hash of all names and contents.\n\
+         pub(crate) const FOLDER: &str = \"/assets/{hash:016x}\";\n\
+         /// The hash in it.\n\
+         const HASH: &str = \"{hash:016x}\";\n\
+         static ASSETS: &[Asset] = &[\n{table}];\n"
+    );
+    fs::write(out.join("assets.rs"), text)?;
+    Ok(())
+}
+
+/// The files of the folder by name, so that the hash does not depend on the file system's order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    files.sort();
+    Ok(files)
+}
+
+fn keep(out: &Path, name: &str, content: &[u8]) -> Result<String, Box<dyn Error>> {
+    let path = out.join(name);
+    fs::write(&path, content)?;
+    Ok(path.display().to_string())
+}
+
+fn gzip(content: &[u8]) -> Result<Vec<u8>, std::io::Error> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
+    encoder.write_all(content)?;
+    encoder.finish()
+}
+
+fn brotli(content: &[u8]) -> Result<Vec<u8>, std::io::Error> {
+    let mut out = Vec::new();
+    let params = brotli::enc::BrotliEncoderParams { quality: BROTLI_LEVEL, ..Default::default() };
+    brotli::BrotliCompress(&mut &content[..], &mut out, &params)?;
+    Ok(out)
+}
+
+fn content_type(name: &str) -> Result<&'static str, String> {
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("css") => Ok("text/css; charset=utf-8"),
+        Some("js") => Ok("text/javascript; charset=utf-8"),
+        Some("svg") => Ok("image/svg+xml"),
+        _ => Err(format!("no content type is known for the asset {name}")),
+    }
+}

@@ -1,0 +1,134 @@
+//! Addresses of pages, and the terms of the search language that go into them.
+
+use std::fmt;
+
+/// An address under construction.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    text: String,
+    asked: bool,
+}
+
+impl Address {
+    /// A path of the program's own, without a query.
+    pub(crate) fn new(path: impl Into<String>) -> Self {
+        Self { text: path.into(), asked: false }
+    }
+
+    /// Adds a parameter, unless it is empty.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.text.push(if self.asked { '&' } else { '?' });
+            self.text.push_str(name);
+            self.text.push('=');
+            encode(&mut self.text, value);
+            self.asked = true;
+        }
+        self
+    }
+
+    /// Adds the place on the page and ends the address.
+    pub(crate) fn at(mut self, place: &str) -> String {
+        self.text.push('#');
+        encode(&mut self.text, place);
+        self.text
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The address of a search.
+pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
+    Address::new("/search").with("tab", tab).with("q", q).with("t", t).to_string()
+}
+
+/// The address of a trace.
+pub(crate) fn trace(trace_id: &str) -> Address {
+    let mut path = "/traces/".to_owned();
+    encode(&mut path, trace_id);
+    Address::new(path)
+}
+
+/// The address of a trace at one of its spans.
+pub(crate) fn trace_at(trace_id: &str, span_id: &str) -> String {
+    trace(trace_id).with("span", span_id).at(&format!("s-{span_id}"))
+}
+
+fn encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+        }
+    }
+}
+
+/// `key:value` in the search language. The value is quoted unless it is a plain word, so it means itself.
+pub(crate) fn term(key: &str, value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let word = matches!(value, "AND" | "OR" | "NOT");
+    if !value.is_empty() && !word && !value.starts_with('-') && value.bytes().all(plain) {
+        return format!("{key}:{value}");
+    }
+    let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{key}:\"{quoted}\"")
+}
+
+/// A query narrowed by a term.
+pub(crate) fn and(q: &str, term: &str) -> String {
+    let q = q.trim();
+    match q {
+        "" => term.to_owned(),
+        _ if q.split_whitespace().any(|word| word == "OR") => format!("({q}) {term}"),
+        _ => format!("{q} {term}"),
+    }
+}
+
+/// Whether an attribute's key can be written in the search language as it is.
+pub(crate) fn is_key(key: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@".contains(&byte);
+    key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && key.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_encoded_and_leave_out_what_is_empty() {
+        assert_eq!(search("logs", "a:\"b c\" ä", ""), "/search?tab=logs&q=a%3A%22b%20c%22%20%C3%A4");
+        assert_eq!(search("logs", "", "now-1h"), "/search?tab=logs&t=now-1h");
+        assert_eq!(trace_at("ab", "cd"), "/traces/ab?span=cd#s-cd");
+        assert_eq!(trace("../x\"").to_string(), "/traces/..%2Fx%22");
+    }
+
+    #[test]
+    fn values_mean_themselves() {
+        for (value, expected) in [
+            ("checkout", "service:checkout"),
+            ("a b", "service:\"a b\""),
+            ("a*", "service:\"a*\""),
+            ("/x/", "service:\"/x/\""),
+            ("", "service:\"\""),
+            ("OR", "service:\"OR\""),
+            ("say \"hi\" \\", "service:\"say \\\"hi\\\" \\\\\""),
+        ] {
+            assert_eq!(term("service", value), expected);
+        }
+    }
+
+    #[test]
+    fn narrowing_keeps_the_meaning_of_or() {
+        assert_eq!(and("", "a:b"), "a:b");
+        assert_eq!(and("x y", "a:b"), "x y a:b");
+        assert_eq!(and("x OR y", "a:b"), "(x OR y) a:b");
+    }
+}

@@ -1,0 +1,297 @@
+//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the strip and axis of a trace.
+
+use askama::Template;
+use query::rows::{Bucket, Trace};
+
+use crate::colour::Palette;
+use crate::format::{self, Moment, count, counted, svg_percent};
+use crate::range::between;
+
+/// The share of a bar's place that is left free.
+const BAR_GAP: f64 = 0.12;
+/// The height of a histogram in units of its SVG.
+const HISTOGRAM_HEIGHT: f64 = 56.0;
+/// A bar that stands for something is never lower than this.
+const BAR_HEIGHT_MIN: f64 = 2.0;
+
+/// Matches over time, errors as the hatched foot of each bar.
+#[derive(Debug, Template)]
+#[template(path = "part/histogram.html")]
+pub(crate) struct Histogram {
+    /// What is counted, for those who do not see the picture.
+    pub(crate) label: String,
+    /// Tells the hatch patterns of one page apart.
+    pub(crate) id: &'static str,
+    /// One per bucket with rows.
+    pub(crate) bars: Vec<Bar>,
+    /// The most in one bar.
+    pub(crate) highest: String,
+    /// Where the first bar begins.
+    pub(crate) from: Moment,
+    /// Where the last bar ends.
+    pub(crate) to: Moment,
+    /// How long one bar is.
+    pub(crate) step: String,
+}
+
+/// One bar.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) x: String,
+    pub(crate) width: String,
+    pub(crate) y: String,
+    pub(crate) height: String,
+    pub(crate) error_y: String,
+    pub(crate) error_height: String,
+    pub(crate) has_errors: bool,
+    /// Its time and counts in words.
+    pub(crate) label: String,
+    /// The same page for the bar's time only.
+    pub(crate) href: String,
+}
+
+impl Histogram {
+    /// Draws buckets; `href` gives the address of a range. `None` if there is nothing to draw.
+    pub(crate) fn new(
+        id: &'static str,
+        noun: &str,
+        buckets: &[Bucket],
+        href: impl Fn(&str) -> String,
+    ) -> Option<Self> {
+        let (first, last) = (buckets.first()?, buckets.last()?);
+        let steps = buckets.windows(2).map(|pair| pair[1].time.saturating_sub(pair[0].time));
+        let step = steps.filter(|step| *step > 0).min().unwrap_or(1_000_000_000);
+        let end = last.time.saturating_add(step);
+        let span = end.saturating_sub(first.time).max(1) as f64;
+        let highest = buckets.iter().map(|bucket| bucket.count).max().filter(|count| *count > 0)?;
+        let bars = buckets.iter().filter(|bucket| bucket.count > 0).map(|bucket| {
+            let x = bucket.time.saturating_sub(first.time) as f64 / span;
+            let width = step as f64 / span;
+            let height = tall(bucket.count, highest);
+            let errors = tall(bucket.errors.min(bucket.count), highest).min(height);
+            let until = bucket.time.saturating_add(step);
+            Bar {
+                x: svg_percent(x + width * BAR_GAP / 2.0),
+                width: svg_percent(width * (1.0 - BAR_GAP)),
+                y: units(HISTOGRAM_HEIGHT - height),
+                height: units(height),
+                error_y: units(HISTOGRAM_HEIGHT - errors),
+                error_height: units(errors),
+                has_errors: bucket.errors > 0,
+                label: format!(
+                    "{} UTC, {}: {}, {}",
+                    format::date_time(bucket.time),
+                    format::duration(step),
+                    counted(bucket.count, noun),
+                    counted(bucket.errors, "error")
+                ),
+                href: href(&between(bucket.time, until)),
+            }
+        });
+        let (total, errors) =
+            buckets.iter().fold((0, 0), |sum, bucket| (sum.0 + bucket.count, sum.1 + bucket.errors));
+        Some(Self {
+            label: format!("{} and {} over time", counted(total, noun), counted(errors, "error")),
+            id,
+            bars: bars.collect(),
+            highest: count(highest),
+            from: Moment::full(first.time),
+            to: Moment::full(end),
+            step: format::duration(step),
+        })
+    }
+}
+
+fn tall(count: u64, highest: u64) -> f64 {
+    if count == 0 { 0.0 } else { (count as f64 / highest as f64 * HISTOGRAM_HEIGHT).max(BAR_HEIGHT_MIN) }
+}
+
+fn units(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.trim_end_matches(".0").to_owned()
+}
+
+/// The most lines on a time axis, its ends included.
+const TICKS_MAX: i64 = 6;
+/// A label nearer to the end than this would be cut.
+const TICK_SHARE_MAX: f64 = 0.93;
+
+/// A line of a time axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tick {
+    pub(crate) x: String,
+    pub(crate) label: String,
+    /// Whether the label has room.
+    pub(crate) named: bool,
+}
+
+/// Lines at round distances over a length of time.
+pub(crate) fn ticks(duration: i64) -> Vec<Tick> {
+    let duration = duration.max(1);
+    let step = round_step(duration);
+    let places = (0..).map(|number| step.saturating_mul(number)).take_while(|place| *place <= duration);
+    let ticks = places.take(TICKS_MAX as usize + 1).map(|place| {
+        let share = place as f64 / duration as f64;
+        Tick { x: svg_percent(share), label: axis_label(place), named: share <= TICK_SHARE_MAX }
+    });
+    ticks.collect()
+}
+
+/// The smallest of 1, 2, 5, 10, 20 … nanoseconds that needs no more lines than there may be.
+fn round_step(duration: i64) -> i64 {
+    let mut decade: i64 = 1;
+    loop {
+        for factor in [1, 2, 5] {
+            let step = decade.saturating_mul(factor);
+            if duration / step < TICKS_MAX || step == i64::MAX {
+                return step;
+            }
+        }
+        decade = decade.saturating_mul(10);
+    }
+}
+
+/// Round figures without the zeros that [`format::duration`] shows.
+fn axis_label(nanos: i64) -> String {
+    let (value, unit) = match nanos {
+        0 => return "0".to_owned(),
+        nanos if nanos < 1_000 => (nanos as f64, "ns"),
+        nanos if nanos < 1_000_000 => (nanos as f64 / 1e3, "µs"),
+        nanos if nanos < 1_000_000_000 => (nanos as f64 / 1e6, "ms"),
+        nanos if nanos < 120_000_000_000 => (nanos as f64 / 1e9, "s"),
+        nanos => return format::duration(nanos),
+    };
+    format!("{value} {unit}")
+}
+
+/// How many places across the strip has.
+const STRIP_COLUMNS: usize = 480;
+/// How many levels it shows; deeper spans share the last.
+const STRIP_LEVELS: usize = 9;
+/// The height of a level.
+const STRIP_LEVEL_HEIGHT: usize = 4;
+
+/// A picture of the whole trace: by level, the longest span that wins each place.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Strip {
+    /// What is drawn.
+    pub(crate) blocks: Vec<Block>,
+    /// Where spans failed.
+    pub(crate) errors: Vec<String>,
+    /// How high the picture is.
+    pub(crate) height: usize,
+}
+
+/// A run of places won by one span.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) x: String,
+    pub(crate) width: String,
+    pub(crate) y: usize,
+    pub(crate) colour: usize,
+}
+
+impl Strip {
+    /// Draws a trace whose spans stand at these depths.
+    pub(crate) fn new(trace: &Trace, depths: &[usize], palette: &Palette) -> Self {
+        let duration = trace.duration_ns.max(1) as f64;
+        let place = |time: i64| {
+            let share = time.saturating_sub(trace.start) as f64 / duration;
+            ((share * STRIP_COLUMNS as f64) as usize).min(STRIP_COLUMNS - 1)
+        };
+        let levels = depths.iter().map(|depth| depth + 1).max().unwrap_or(0).min(STRIP_LEVELS);
+        let mut grid: Vec<Option<usize>> = vec![None; levels * STRIP_COLUMNS];
+        let mut order: Vec<usize> = (0..trace.spans.len()).collect();
+        // Longest last, so that it wins.
+        order.sort_by_key(|span| trace.spans[*span].duration_ns);
+        let mut errors = [false; STRIP_COLUMNS];
+        for index in order {
+            let span = &trace.spans[index];
+            let (from, to) = (place(span.start), place(span.start.saturating_add(span.duration_ns.max(0))));
+            let level = depths.get(index).copied().unwrap_or(0).min(STRIP_LEVELS - 1);
+            grid[level * STRIP_COLUMNS..][from..=to].fill(Some(index));
+            errors[from] |= span.status == "error";
+        }
+        let colour = |span: usize| palette.colour(&trace.spans[span].service);
+        let marks = (0..STRIP_COLUMNS).filter(|column| errors[*column]);
+        Self {
+            blocks: (0..levels)
+                .flat_map(|level| blocks(&grid[level * STRIP_COLUMNS..][..STRIP_COLUMNS], level, &colour))
+                .collect(),
+            errors: marks.map(|column| svg_percent((column as f64 + 0.5) / STRIP_COLUMNS as f64)).collect(),
+            height: levels * (STRIP_LEVEL_HEIGHT + 1) + 7,
+        }
+    }
+}
+
+fn blocks(places: &[Option<usize>], level: usize, colour: &impl Fn(usize) -> usize) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut from = 0;
+    for run in places.chunk_by(|a, b| a == b) {
+        if let Some(span) = run[0] {
+            blocks.push(Block {
+                x: svg_percent(from as f64 / STRIP_COLUMNS as f64),
+                width: svg_percent(run.len() as f64 / STRIP_COLUMNS as f64),
+                y: 6 + level * (STRIP_LEVEL_HEIGHT + 1),
+                colour: colour(span),
+            });
+        }
+        from += run.len();
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn bars_are_as_high_as_their_counts() {
+        let bucket = |time, count, errors| Bucket { time, count, errors };
+        let buckets = [bucket(0, 4, 1), bucket(10, 0, 0), bucket(20, 8, 8), bucket(30, 1, 0)];
+        let histogram = Histogram::new("h", "log", &buckets, str::to_owned).unwrap();
+        let drawn: Vec<_> = histogram
+            .bars
+            .iter()
+            .map(|bar| (bar.x.as_str(), bar.height.as_str(), bar.error_height.as_str(), bar.has_errors))
+            .collect();
+        assert_eq!(
+            drawn,
+            [("1.5%", "28", "7", true), ("51.5%", "56", "56", true), ("76.5%", "7", "0", false)]
+        );
+        assert_eq!(histogram.label, "13 logs and 9 errors over time");
+        assert!(Histogram::new("h", "log", &[bucket(0, 0, 0)], str::to_owned).is_none());
+        assert!(Histogram::new("h", "log", &[], str::to_owned).is_none());
+    }
+
+    #[test]
+    fn axes_have_round_steps() {
+        for (duration, expected) in [
+            (1, vec!["0", "1 ns"]),
+            (10, vec!["0", "2 ns", "4 ns", "6 ns", "8 ns", "10 ns"]),
+            (450_000_000, vec!["0", "100 ms", "200 ms", "300 ms", "400 ms"]),
+            (3_000_000_000, vec!["0", "1 s", "2 s", "3 s"]),
+        ] {
+            let labels: Vec<_> = ticks(duration).into_iter().map(|tick| tick.label).collect();
+            assert_eq!(labels, expected, "{duration}");
+        }
+        for duration in [0, -5, 7, i64::MAX / 3, i64::MAX] {
+            assert!((1..=7).contains(&ticks(duration).len()), "{duration}");
+        }
+    }
+
+    #[test]
+    fn the_longest_span_wins_its_place() {
+        let mut trace = sample::trace_of(&["a - 0", "b a 0", "c a 0"], &[]);
+        for (span, duration) in [(0, 480), (1, 240), (2, 480)] {
+            trace.spans[span].duration_ns = duration;
+            trace.spans[span].service = trace.spans[span].span_id.clone();
+        }
+        trace.duration_ns = 480;
+        let palette = Palette::of(["a", "b", "c"]);
+        let strip = Strip::new(&trace, &[0, 1, 1], &palette);
+        let drawn: Vec<_> = strip.blocks.iter().map(|block| (block.colour, block.width.as_str())).collect();
+        assert_eq!(drawn, [(palette.colour("a"), "100%"), (palette.colour("c"), "100%")]);
+    }
+}

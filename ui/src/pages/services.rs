@@ -1,0 +1,105 @@
+//! `/services`: every service by rate, errors and duration.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use model::{Reader, Signal, UnixNanos};
+use query::Services;
+
+use crate::Ui;
+use crate::format::counted;
+use crate::pages::respond;
+use crate::pages::rows::ServiceTable;
+use crate::problem::{Problem, html};
+use crate::range::{self, PRESETS, Range};
+use crate::visit::{Frame, Section, Visit};
+
+#[derive(Template)]
+#[template(path = "services.html")]
+struct ServicesPage {
+    frame: Frame,
+    table: ServiceTable,
+    /// The range in words.
+    range: String,
+    /// Why another range than the last hour is shown, or what it really covers.
+    note: Option<String>,
+    /// Ranges to choose from: address, name, whether it is this one.
+    presets: Vec<(String, &'static str, bool)>,
+}
+
+/// Answers the page.
+pub(crate) async fn page(
+    State(ui): State<Ui>,
+    Extension(reader): Extension<Reader>,
+    visit: Visit,
+) -> Response {
+    respond(answer(&ui, &reader, &visit).await, &visit, &ui)
+}
+
+async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Problem> {
+    let now = UnixNanos::now();
+    // Without `t` the newest hour with data; with an empty one, everything.
+    let range = match visit.asks_for("t") {
+        true => Range::of(&visit.params, now)?,
+        false => {
+            let extent = ui.engine.extent(reader, Signal::Spans).await?;
+            Range::newest_hour(extent.and_then(|extent| extent.to).unwrap_or(now), now)
+        }
+    };
+    let services = ui.engine.services(reader, range.range).await?;
+    html(&view(visit, ui.version, &services, &range))
+}
+
+fn view(visit: &Visit, version: &'static str, services: &Services, range: &Range) -> ServicesPage {
+    let words = range.words();
+    let caption = format!("{}, {words}", counted(services.services.len() as u64, "service"));
+    let presets = PRESETS.iter().map(|(t, name)| (format!("/services?t={t}"), *name, *t == range.text));
+    let partial = services
+        .stats
+        .partial
+        .as_ref()
+        .map(|partial| format!("Not everything was read: {}.", partial.reason));
+    let covered =
+        (range.range != services.range).then(|| format!("Covers {}.", range::words(&services.range)));
+    ServicesPage {
+        frame: visit.frame("Services", Section::Services, version),
+        table: ServiceTable::new(caption, &services.services, &range.text),
+        range: words,
+        note: partial.or(covered),
+        presets: presets.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::TimeRange;
+    use query::rows::Stats;
+
+    use super::*;
+    use crate::pages::checks;
+    use crate::sample;
+
+    #[test]
+    fn services_are_escaped_and_linked() {
+        let mut services =
+            Services { services: sample::services(), range: TimeRange::ALL, stats: Stats::default() };
+        services.services[6].name = sample::HOSTILE.to_owned();
+        services.services[6].versions = vec![sample::HOSTILE.to_owned()];
+        let range = Range { text: String::new(), range: TimeRange::ALL };
+        let page = view(&checks::visit("/services?t="), "0.1.0", &services, &range).render().unwrap();
+        checks::is_sound("services", &page);
+        for part in ["48,210", "13.4 /s", "3.2 %", "798 ms", "service%3Acheckout", "aria-current=\"true\""] {
+            assert!(page.contains(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn no_services_says_what_to_do() {
+        let services = Services { services: Vec::new(), range: TimeRange::ALL, stats: Stats::default() };
+        let range = Range::newest_hour(UnixNanos(0), UnixNanos(i64::MAX));
+        let page = view(&checks::visit("/services"), "0.1.0", &services, &range).render().unwrap();
+        checks::is_sound("services-empty", &page);
+        assert!(page.contains("No service"));
+    }
+}

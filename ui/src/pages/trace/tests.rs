@@ -1,0 +1,118 @@
+use super::*;
+use crate::pages::checks;
+use crate::sample;
+
+fn rendered(name: &str, query: &str, trace: &Trace) -> String {
+    let visit = checks::visit(&format!("/traces/{}{query}", trace.trace_id));
+    let choice = Choice::of(&visit).unwrap();
+    let page = view(&visit, "0.1.0", trace, &choice).unwrap().render().unwrap();
+    checks::is_sound(name, &page);
+    page
+}
+
+/// The row of an id, up to its end.
+fn row<'a>(page: &'a str, id: &str) -> &'a str {
+    let at = page.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no row {id}"));
+    page[at..].split("</tr>").next().unwrap()
+}
+
+#[test]
+fn logs_and_events_stand_under_their_span() {
+    let trace = sample::shop();
+    let page = rendered("trace", "", &trace);
+    let failed = format!("s-{}", trace.spans[14].span_id);
+    let place = |id: &str| page.find(&format!("id=\"{id}\"")).unwrap();
+    let exception = format!("e-{}-1", trace.spans[14].span_id);
+    let (retry, error) = (format!("l-{}", trace.logs[5].id), format!("l-{}", trace.logs[6].id));
+    assert!(
+        place(&failed) < place(&retry)
+            && place(&retry) < place(&exception)
+            && place(&exception) < place(&error)
+    );
+    assert!(row(&page, &failed).contains("688 ms"));
+    assert!(row(&page, &failed).contains("failed"));
+    assert!(row(&page, &error).contains("charge failed: connection refused"));
+    assert!(row(&page, "gap-0").contains("span 53995c3f42cd8ad8 is not stored; 1 row hangs"));
+    assert!(page.contains("order ord-20261 was not placed"));
+    assert!(!page.contains("id=\"detail\""), "nothing is chosen");
+}
+
+#[test]
+fn a_chosen_span_shows_all_that_is_known_of_it() {
+    let trace = sample::shop();
+    let span = &trace.spans[14];
+    let page = rendered("trace-span", &format!("?span={}", span.span_id.to_uppercase()), &trace);
+    assert!(row(&page, &format!("s-{}", span.span_id)).contains("aria-selected=\"true\""));
+    let detail = &page[page.find("id=\"detail\"").unwrap()..];
+    for part in [
+        "http.response.status_code",
+        "service.instance.id",
+        "exception.stacktrace",
+        "retrying POST",
+        "connection refused",
+    ] {
+        assert!(detail.contains(part), "{part}");
+    }
+    let linked = rendered("trace-link", &format!("?span={}", trace.spans[15].span_id), &trace);
+    assert!(linked.contains("/traces/4bf92f3577b34da6a3ce929d0e0e4736?span=00f067aa0ba902b7"));
+}
+
+#[test]
+fn a_chosen_log_shows_its_whole_body() {
+    let trace = sample::shop();
+    let page = rendered("trace-log", &format!("?log={}", trace.logs[6].id), &trace);
+    let detail = &page[page.find("id=\"detail\"").unwrap()..];
+    assert!(detail.contains("raise ChargeError(reason)"));
+    assert!(detail.contains("Lines around it"));
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let trace = sample::hostile_trace();
+    for (name, query) in [
+        ("trace-hostile", String::new()),
+        ("trace-hostile-span", format!("?span={}", trace.spans[14].span_id)),
+        ("trace-hostile-log", format!("?log={}", trace.logs[6].id)),
+    ] {
+        let page = rendered(name, &query, &trace);
+        assert!(page.contains("&#60;script&#62;alert(1)"), "{name}");
+    }
+}
+
+#[test]
+fn long_traces_come_in_pages_and_say_so() {
+    let trace = sample::chain(2_500, false);
+    let page = rendered("trace-long", "", &trace);
+    assert!(page.contains("Rows 1 to 1,000 of 2,500"));
+    assert!(page.contains("?page=2"));
+    assert!(page.contains("aria-rowcount=\"2501\""));
+    let last = &trace.spans[2_499].span_id;
+    let page = rendered("trace-long-last", &format!("?span={last}"), &trace);
+    assert!(page.contains("Rows 2,001 to 2,500 of 2,500"));
+    assert!(row(&page, &format!("s-{last}")).contains("·2500"));
+    let visit = checks::visit("/traces/x?page=4");
+    let refused = view(&visit, "0.1.0", &trace, &Choice::of(&visit).unwrap());
+    assert_eq!(refused.err().unwrap().expected, "this trace has 3 pages");
+}
+
+#[test]
+fn a_span_that_is_not_there_is_said() {
+    let page = rendered("trace-absent", "?span=00000000000000aa", &sample::shop());
+    assert!(page.contains("not among the rows of this trace"));
+    assert!(Choice::of(&checks::visit("/traces/x?span=zz")).is_err());
+}
+
+#[test]
+fn odd_traces_are_shown_too() {
+    let mut odd = sample::trace_of(&["a a 5", "b - 3", "b - 3"], &["- 1", "gone 2"]);
+    odd.spans[1].duration_ns = -40;
+    let page = rendered("trace-odd", "", &odd);
+    for part in ["ancestors", "span gone is not stored", "ends before it begins", "−40 ns"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let logs_only = rendered("trace-logs-only", "", &sample::trace_of(&[], &["- 1"]));
+    assert!(logs_only.contains("Logs without spans"));
+    rendered("trace-empty", "", &sample::trace_of(&[], &[]));
+    let far = sample::trace_of(&["a - -9223372036854775808", "b a 9223372036854775806"], &[]);
+    rendered("trace-far", "", &Trace { duration_ns: i64::MAX, ..far });
+}

@@ -1,0 +1,225 @@
+//! The stages of a run: what each is for, and what it does.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    install,
+    shell::{cargo, program, run, run_quietly, say, workspace},
+};
+
+/// How often the server is killed in the long form; the short one has a count of its own.
+const KILL_ROUNDS_LONG: &str = "200";
+
+/// A piece of the check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Brings what the others need.
+    Install,
+    /// The layout of the code.
+    Format,
+    /// The words in code and pages.
+    Spelling,
+    /// Clippy, warnings denied.
+    Lint,
+    /// The program and all tests.
+    Build,
+    /// Unit and integration tests.
+    Test,
+    /// The documentation of the code.
+    Docs,
+    /// The files in `deploy/`, by their own tools.
+    Deploy,
+    /// A Flask service with the Python SDK.
+    Python,
+    /// An express service with the JavaScript SDK.
+    Node,
+    /// The page in a browser.
+    Browser,
+    /// The pictures in `docs/images`.
+    Images,
+    /// Many more rounds of killing the server in mid-load.
+    Kill,
+    /// Licences, sources and duplicates of the dependencies.
+    Audit,
+}
+
+use Stage::{
+    Audit, Browser, Build, Deploy, Docs, Format, Images, Install, Kill, Lint, Node, Python, Spelling, Test,
+};
+
+impl Stage {
+    /// What `cargo xtask test` runs. Cheap checks first; the linter before the build, so that a warning is seen
+    /// before the long wait.
+    pub(crate) const TEST: &[Stage] =
+        &[Install, Format, Spelling, Lint, Build, Test, Docs, Deploy, Python, Node, Browser];
+
+    /// What `cargo xtask long` runs.
+    pub(crate) const LONG: &[Stage] = &[Build, Kill, Audit];
+
+    /// What `cargo xtask images` runs.
+    pub(crate) const IMAGES: &[Stage] = &[Build, Images];
+
+    /// Its name in `--only` and in the report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Install => "install",
+            Format => "format",
+            Spelling => "spelling",
+            Lint => "lint",
+            Build => "build",
+            Test => "test",
+            Docs => "docs",
+            Deploy => "deploy",
+            Python => "python",
+            Node => "node",
+            Browser => "browser",
+            Images => "images",
+            Kill => "kill",
+            Audit => "audit",
+        }
+    }
+
+    /// What it does, in a line.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Install => "bring what the tests need: Chromium, Python packages, npm packages",
+            Format => "cargo fmt --check",
+            Spelling => "typos, in code and documents",
+            Lint => "clippy on all targets, warnings denied",
+            Build => "the program and all tests, in the dev profile",
+            Test => "unit and integration tests of all crates",
+            Docs => "documentation of the code, warnings denied",
+            Deploy => "the systemd unit and the compose file, by their own tools",
+            Python => "a Flask service with the Python SDK, over gRPC and over http/protobuf",
+            Node => "an express service with the JavaScript SDK, over http/json",
+            Browser => "the page in Chromium, with script and without",
+            Images => "the pictures in docs/images, from the same browser test",
+            Kill => "the kill test with many more rounds",
+            Audit => "licences, sources and duplicates of the dependencies",
+        }
+    }
+
+    /// Whether it runs the program that [`Stage::Build`] makes.
+    pub(crate) fn needs_program(self) -> bool {
+        matches!(self, Test | Deploy | Python | Node | Browser | Images | Kill)
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Install => install::all(),
+            Format => run(cargo().args(["fmt", "--all", "--check"])),
+            Spelling => spelling(),
+            Lint => run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])),
+            Build => run(cargo().args(["build", "--workspace", "--lib", "--bins", "--tests"])),
+            Test => test(),
+            Docs => {
+                run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
+            }
+            Deploy => deploy(),
+            Python => python(),
+            Node => run(node("node/run.js", &install::node("node")?)?.arg(program()?)),
+            Browser => run(&mut browser()?),
+            Images => run(browser()?.arg("--screenshots").arg(workspace().join("docs/images"))),
+            Kill => run(tests()
+                .args(["--workspace", "--test", "it", "kill"])
+                .env("CAUSEWAY_KILL_ROUNDS", KILL_ROUNDS_LONG)),
+            Audit => audit(),
+        }
+    }
+}
+
+fn spelling() -> Result<()> {
+    let config = workspace().join("xtask/typos.toml");
+    run(Command::new(install::typos()?).args(["--format", "brief", "--config"]).arg(config).arg(workspace()))
+}
+
+/// A file of the real clients.
+fn clients(path: &str) -> PathBuf {
+    workspace().join("tests/clients").join(path)
+}
+
+/// `cargo test` on the program that was built. Always for the whole workspace: a part of it may choose other features
+/// of the dependencies and compile them again.
+fn tests() -> Command {
+    let mut command = cargo();
+    command.arg("test").env("CAUSEWAY_BIN", program().unwrap_or_default());
+    command
+}
+
+fn test() -> Result<()> {
+    if env::var_os("CAUSEWAY_SAMPLE").is_none() {
+        say("CAUSEWAY_SAMPLE is not set: the replay of recorded telemetry is left out");
+    }
+    run(tests().args(["--workspace", "--no-fail-fast"]))
+}
+
+fn python() -> Result<()> {
+    let mut command = Command::new(install::python()?);
+    // No compiled files beside the sources.
+    run(command.env("PYTHONDONTWRITEBYTECODE", "1").arg(clients("python/run.py")).arg(program()?))
+}
+
+/// A script for Node, with its packages where the installer put them.
+fn node(script: &str, packages: &Path) -> Result<Command> {
+    let mut command = Command::new(install::node_program()?);
+    command.arg(clients(script)).env("NODE_PATH", packages);
+    Ok(command)
+}
+
+/// The browser test on the program that was built.
+fn browser() -> Result<Command> {
+    let chromium = install::chromium()?;
+    let mut command = node("browser/run.js", &install::node("browser")?)?;
+    command.arg(program()?).env("CHROMIUM", chromium);
+    Ok(command)
+}
+
+/// Checks what can be checked without a daemon. What its tool does not install for is said, and left out.
+fn deploy() -> Result<()> {
+    match install::systemd_analyze() {
+        Ok(tool) => verify_unit(&tool)?,
+        Err(why) => say(&format!("left out: the systemd unit ({why})")),
+    }
+    match install::compose() {
+        Ok(tool) => verify_compose(tool)?,
+        Err(why) => say(&format!("left out: the compose file ({why})")),
+    }
+    Ok(())
+}
+
+/// The unit is verified with the program that was built, as the one it names is not installed here.
+fn verify_unit(tool: &Path) -> Result<()> {
+    let unit = workspace().join("deploy/causeway.service");
+    let text = fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    const INSTALLED: &str = "ExecStart=/usr/bin/causeway ";
+    if !text.contains(INSTALLED) {
+        bail!("{} does not start /usr/bin/causeway", unit.display());
+    }
+    let program = program()?;
+    let directory = program.with_file_name("xtask-deploy");
+    fs::create_dir_all(&directory)?;
+    let copy = directory.join("causeway.service");
+    fs::write(&copy, text.replace(INSTALLED, &format!("ExecStart={} ", program.display())))?;
+    run(Command::new(tool).arg("verify").arg(copy))
+}
+
+fn verify_compose(tool: &[&str]) -> Result<()> {
+    let file = workspace().join("deploy/compose.yaml");
+    run_quietly(Command::new(tool[0]).args(&tool[1..]).arg("--file").arg(file).arg("config"))
+}
+
+fn audit() -> Result<()> {
+    if run_quietly(cargo().args(["deny", "--version"])).is_err() {
+        say("left out: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        return Ok(());
+    }
+    let config = workspace().join("xtask/deny.toml");
+    run(cargo().args(["deny", "--config"]).arg(config).args(["check", "bans", "licenses", "sources"]))
+}
