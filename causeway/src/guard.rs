@@ -84,11 +84,11 @@ fn same_origin(headers: &HeaderMap, host: Option<&str>) -> bool {
 }
 
 fn unauthenticated(error: &AuthError) -> Response {
-    let status = match error {
-        AuthError::Forbidden { .. } => StatusCode::FORBIDDEN,
-        AuthError::Missing | AuthError::Unknown => StatusCode::UNAUTHORIZED,
+    let (status, code) = match error {
+        AuthError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        AuthError::Missing | AuthError::Unknown => (StatusCode::UNAUTHORIZED, "unauthenticated"),
     };
-    let mut response = refuse(status, "unauthenticated", &error.to_string());
+    let mut response = refuse(status, code, &error.to_string());
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     }
@@ -96,8 +96,7 @@ fn unauthenticated(error: &AuthError) -> Response {
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
-    let error =
-        json!({ "code": code, "message": message, "position": null, "expected": [], "request_id": "" });
+    let error = json!({ "code": code, "message": message, "position": null, "expected": [], "request_id": query::request_id() });
     (status, axum::Json(json!({ "error": error }))).into_response()
 }
 

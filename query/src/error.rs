@@ -19,6 +19,12 @@ pub enum QueryError {
     /// It would not be read-only, or is not for this reader.
     #[error("{0}")]
     Forbidden(String),
+    /// The address is right and the method is not.
+    #[error("{0}")]
+    Method(String),
+    /// The question is longer than one may be.
+    #[error("{0}")]
+    TooLarge(String),
     /// It needs more memory than a query may have.
     #[error("{0}")]
     Memory(String),
@@ -54,6 +60,8 @@ impl QueryError {
             Self::Bad { .. } => (400, "bad_question"),
             Self::Forbidden(_) => (403, "forbidden"),
             Self::NotFound(_) => (404, "not_found"),
+            Self::Method(_) => (405, "method"),
+            Self::TooLarge(_) => (413, "too_large"),
             Self::Memory(_) => (422, "memory_limit"),
             Self::Busy(_) => (429, "busy"),
             Self::Timeout(_) => (504, "time_limit"),

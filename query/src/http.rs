@@ -4,8 +4,9 @@
 mod params;
 mod answer;
 
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -17,9 +18,12 @@ use crate::engine::{Engine, Search};
 use crate::error::QueryError;
 use crate::rows::Page;
 use crate::sql::SqlAnswer;
+pub use answer::request_id;
 use answer::{Failure, json_answer};
 use params::Params;
 
+/// Says why rows without statistics around them are not all.
+const PARTIAL_HEADER: HeaderName = HeaderName::from_static("x-causeway-partial");
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -33,7 +37,8 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services", get(services))
         .route("/api/sql", post(sql))
         .route("/api/compact", post(compact))
-        .route("/api/{*rest}", get(unknown).post(unknown))
+        .route("/api/{*rest}", axum::routing::any(unknown))
+        .method_not_allowed_fallback(wrong_method)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(|| async { "ready\n" }))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -126,8 +131,10 @@ async fn sql(
     State(engine): State<Engine>,
     Extension(reader): Extension<Reader>,
     headers: HeaderMap,
-    body: axum::body::Bytes,
+    body: Result<axum::body::Bytes, BytesRejection>,
 ) -> Answer {
+    let body = body
+        .map_err(|error| QueryError::TooLarge(format!("the body cannot be read: {}", error.body_text())))?;
     let question: SqlQuestion = serde_json::from_slice(&body).map_err(|error| QueryError::Bad {
         message: format!("the body is no question: {error}"),
         position: None,
@@ -135,12 +142,19 @@ async fn sql(
     })?;
     let answer = engine.sql(&reader, &question.sql).await?;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    Ok(match accept {
+    let mut response = match accept {
         accept if accept.contains("application/x-ndjson") => sql_lines(&answer),
         accept if accept.contains("text/csv") => sql_csv(&answer)?,
         accept if accept.contains("application/vnd.apache.arrow.stream") => sql_arrow(&answer)?,
-        _ => sql_json(&answer),
-    })
+        _ => return Ok(sql_json(&answer)),
+    };
+    // Rows alone have no place to say that they are not all.
+    if let Some(partial) = answer.stats.partial
+        && let Ok(reason) = HeaderValue::from_str(&partial.reason)
+    {
+        response.headers_mut().insert(PARTIAL_HEADER, reason);
+    }
+    Ok(response)
 }
 
 fn sql_json(answer: &SqlAnswer) -> Response {
@@ -193,4 +207,8 @@ async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) 
 
 async fn unknown(uri: axum::http::Uri) -> Failure {
     QueryError::NotFound(format!("there is no {} here", uri.path())).into()
+}
+
+async fn wrong_method(method: Method, uri: axum::http::Uri) -> Failure {
+    QueryError::Method(format!("{method} is not how {} is asked", uri.path())).into()
 }

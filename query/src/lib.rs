@@ -20,7 +20,7 @@ mod testing;
 
 pub use engine::{Engine, Limits, Search, Services};
 pub use error::QueryError;
-pub use http::router;
+pub use http::{request_id, router};
 pub use sql::SqlAnswer;
 
 /// The most rows one answer holds.

@@ -13,12 +13,16 @@ mod cells;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -26,6 +30,7 @@ use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
@@ -101,10 +106,15 @@ impl SqlEngine {
             let read_only =
                 SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
             read_only.verify_plan(&plan)?;
-            context.execute_logical_plan(plan).await?.execute_stream().await
+            let frame = context.execute_logical_plan(plan).await?;
+            let tasks = Arc::new(frame.task_ctx());
+            let plan = frame.create_physical_plan().await?;
+            let stream = execute_stream(Arc::clone(&plan), tasks)?;
+            Ok::<_, DataFusionError>((plan, stream))
         };
-        let stream = tokio::time::timeout_at(deadline, plan).await;
-        let mut stream = stream.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
+        let planned = tokio::time::timeout_at(deadline, plan).await;
+        let (plan, mut stream) =
+            planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
         let schema = stream.schema();
         let (mut batches, mut rows, mut partial) = (Vec::new(), 0, None);
         loop {
@@ -127,12 +137,13 @@ impl SqlEngine {
             rows += batch.num_rows();
             batches.push(batch);
         }
-        let stats = Stats {
+        let mut stats = Stats {
             segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
             ..Stats::default()
         };
+        count_read(plan.as_ref(), &mut stats);
         Ok(SqlAnswer { schema, batches, stats })
     }
 
@@ -160,6 +171,25 @@ impl SqlEngine {
         let traces = context.sql(TRACES_VIEW).await?.into_view();
         context.register_table("traces", traces)?;
         Ok(context)
+    }
+}
+
+/// Adds what the leaves of a plan read, fresh rows and segments alike.
+fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
+    plan.children().iter().for_each(|child| count_read(child.as_ref(), stats));
+    let Some(source) = (plan as &dyn Any).downcast_ref::<DataSourceExec>() else { return };
+    if let Some(metrics) = plan.metrics() {
+        stats.rows_scanned += metrics.output_rows().unwrap_or(0) as u64;
+        stats.bytes_scanned +=
+            metrics.sum_by_name("bytes_scanned").map_or(0, |bytes| bytes.as_usize() as u64);
+    }
+    let source = source.data_source().as_ref() as &dyn Any;
+    if let Some(fresh) = source.downcast_ref::<MemorySourceConfig>() {
+        stats.rows_scanned +=
+            fresh.partitions().iter().flatten().map(|batch| batch.num_rows() as u64).sum::<u64>();
+    }
+    if let Some(files) = source.downcast_ref::<FileScanConfig>() {
+        stats.segments_opened += files.file_groups.iter().map(|group| group.len() as u64).sum::<u64>();
     }
 }
 
@@ -206,7 +236,12 @@ fn syntax(sql: &str, error: &DataFusionError) -> QueryError {
         let line = sql.get(start..)?.lines().next()?;
         Some(start + line.chars().take(column - 1).map(char::len_utf8).sum::<usize>())
     });
-    let message = message.trim_start_matches("SQL error: ").to_owned();
+    let message = message.trim_start_matches("SQL error: ");
+    let message = message
+        .strip_prefix("ParserError(\"")
+        .and_then(|message| message.strip_suffix("\")"))
+        .unwrap_or(message);
+    let message = message.replace("\\\"", "\"");
     QueryError::Bad {
         message,
         position,
@@ -235,6 +270,11 @@ fn wrong(error: &DataFusionError) -> QueryError {
             QueryError::Store(message)
         }
         DataFusionError::Plan(text) if text.contains("not supported: ") => QueryError::Forbidden(message),
+        _ if message.contains("unqualified field attributes") => QueryError::Bad {
+            message: "several tables have attributes: say which one".to_owned(),
+            position: None,
+            expected: vec!["attr('s', 'http.route')".to_owned(), "s.attributes['http.route']".to_owned()],
+        },
         _ => QueryError::invalid(message),
     }
 }

@@ -28,6 +28,13 @@ impl DirLock {
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
         let taken = file.try_lock();
+        if matches!(taken, Err(TryLockError::WouldBlock)) && file.try_lock_shared().is_ok() {
+            // What stands in the file is about the last writer, not about who reads now.
+            return Err(StoreError::Locked {
+                dir: dir.to_owned(),
+                holder: "a command that reads it".to_owned(),
+            });
+        }
         finish(taken, &mut file, dir, &path)?;
         let lock = Self { file, path };
         lock.describe(&format!("process {}", std::process::id()))?;

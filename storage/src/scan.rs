@@ -130,31 +130,28 @@ impl Snapshot {
     ) -> Result<(Vec<RecordBatch>, u64, ScanStats)> {
         let predicate = Predicate::Field(Field::Trace, Test::Equals(id.to_string()));
         let scan = Scan { signal, range: TimeRange::ALL, predicate };
-        let stored = schema::stored(signal);
-        let columns: Vec<&'static str> = static_names(signal);
-        debug_assert_eq!(columns.len(), stored.fields().len());
-        let (mut batches, mut found) = (Vec::new(), 0u64);
-        let stats = self.visit(&scan, &columns, control, &mut |rows| {
-            let room = limit.saturating_sub(found as usize).min(rows.num_rows());
-            found += rows.num_rows() as u64;
-            if room > 0 {
-                batches.push(rows.slice(0, room));
+        let work = Work::new(self.table(signal), &scan)?;
+        let (mut stats, mut batches, mut found) = (work.stats(), Vec::new(), 0u64);
+        for source in work.sources() {
+            // The ids first, and the other columns only of the rows that have it.
+            let mut rows = Vec::new();
+            let ended = work.read(source, &["trace_id"], &mut stats, control, &mut |_, mask, numbers| {
+                rows.extend(mask.values().set_indices().map(|at| numbers[at]));
+                Ok(())
+            })?;
+            let room = limit.saturating_sub(usize::try_from(found).unwrap_or(usize::MAX));
+            found += rows.len() as u64;
+            rows.truncate(room);
+            if !rows.is_empty() {
+                batches.extend(work.fetch(source, &rows)?);
             }
-            Ok(())
-        })?;
+            if ended.is_break() {
+                stats.timed_out = true;
+                break;
+            }
+        }
         Ok((batches, found, stats))
     }
-}
-
-/// The names of all columns of a table, which live as long as the program.
-fn static_names(signal: Signal) -> Vec<&'static str> {
-    use std::sync::LazyLock;
-    static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
-        let names =
-            |signal| schema::stored(signal).fields().iter().map(|field| field.name().clone()).collect();
-        Signal::ALL.map(names).to_vec()
-    });
-    NAMES[usize::from(signal.number()) - 1].iter().map(String::as_str).collect()
 }
 
 /// Where rows come from: a place in the table's fresh batches or segments.

@@ -153,6 +153,12 @@ impl Store {
         let start = WalStart { writer: 0, sealed, next_seq };
         let (wal, recovery) =
             Wal::recover(&dir.join("wal"), start, &mut |at, frame| shared.replay(at, &frame))?;
+        if recovery.damaged > 0 {
+            tracing::warn!(
+                damaged = recovery.damaged,
+                "frames of the write-ahead log are damaged and were passed over"
+            );
+        }
         let (log, commands) = mpsc::channel(LOG_QUEUE_MAX);
         let threads = vec![
             log_thread::spawn(wal, Arc::clone(&shared), commands)?,

@@ -73,6 +73,20 @@ fn pages_of_traces_follow_on_one_another() {
 }
 
 #[test]
+fn a_trace_belongs_to_the_range_it_begins_in_and_is_summed_up_whole() {
+    let fixture = Fixture::new();
+    let ask = |from: i64, to: i64| {
+        let range = TimeRange { from: Some(UnixNanos(from)), to: Some(UnixNanos(to)) };
+        let page =
+            fixture.runtime.block_on(fixture.engine.traces(&fixture.reader, &Search { range, ..search("") }));
+        page.unwrap().rows.into_iter().map(|trace| (trace.root_name, trace.span_count)).collect::<Vec<_>>()
+    };
+    // The range ends before the second span starts, then begins between the two.
+    assert_eq!(ask(900_000_000, 1_050_000_000), [("GET /cart".to_owned(), 2)]);
+    assert_eq!(ask(1_050_000_000, 2_000_000_000), []);
+}
+
+#[test]
 fn a_trace_comes_with_its_logs() {
     let fixture = Fixture::new();
     let id: TraceId = "0af7651916cd43dd8448eb211c80319c".parse().unwrap();

@@ -20,6 +20,9 @@ use crate::{TRACE_ROWS_MAX, search};
 
 /// How many traces one question can tell apart.
 const TRACES_MAX: usize = 2_000_000;
+/// How long before the range spans are read, in nanoseconds: a trace that began so much earlier and goes on in
+/// the range is known to belong to an earlier one. One hour.
+const BEGUN_BEFORE: i64 = 3_600 * 1_000_000_000;
 const COLUMNS: [&str; 7] =
     ["trace_id", "parent_span_id", "service_name", "name", "status_code", "start_time", "end_time"];
 
@@ -91,8 +94,11 @@ pub(super) fn list(
     let mut summaries = Summaries::default();
     let everything = Scan {
         signal: Signal::Spans,
-        // Every span of a trace starts at or after the trace does.
-        range: TimeRange { from: search.range.from, to: None },
+        // Every span of a trace starts at or after the trace does, so nothing later may be left out.
+        range: TimeRange {
+            from: search.range.from.map(|from| UnixNanos(from.0.saturating_sub(BEGUN_BEFORE))),
+            to: None,
+        },
         predicate: Predicate::All,
     };
     let read = snapshot.visit(&everything, &COLUMNS, control, &mut |rows| {

@@ -68,8 +68,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// A name for this answer, to find it in the program's log.
-fn request_id() -> String {
+/// A name for an answer, to find it in the program's log.
+pub fn request_id() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }

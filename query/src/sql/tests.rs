@@ -94,6 +94,21 @@ fn answers_are_the_same_fresh_and_compacted() {
 }
 
 #[test]
+fn what_was_read_is_counted() {
+    let fixture = Fixture::new();
+    for (compacted, segments) in [(false, 0), (true, 1)] {
+        if compacted {
+            fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+        }
+        let answer = fixture
+            .runtime
+            .block_on(fixture.engine.sql(&fixture.reader, "SELECT max(name) FROM spans"))
+            .unwrap();
+        assert_eq!((answer.stats.rows_scanned, answer.stats.segments_opened), (3, segments));
+    }
+}
+
+#[test]
 fn what_is_no_query_is_refused() {
     let fixture = Fixture::new();
     let cases = [
@@ -110,6 +125,7 @@ fn what_is_no_query_is_refused() {
         ("SELECT * FROM nothing", 400, "nothing"),
         ("SELECT nothing FROM spans", 400, "nothing"),
         ("SELECT * FROM spans WHERE (", 400, "xpected"),
+        ("SELECT attr('a') FROM spans s JOIN logs l ON s.span_id = l.span_id", 400, "say which one"),
         ("SELECT attr(name) FROM spans", 400, "name of an attribute"),
         ("SELECT * FROM spans WHERE trace_id = 'abc'", 400, "32 hexadecimal digits"),
     ];

@@ -270,6 +270,8 @@ fn a_directory_has_one_writer_and_readers_change_nothing() {
     let before = listing(copy.path());
     let store = Store::open_read_only(copy.path()).unwrap();
     assert_eq!(bodies(&store.snapshot(&reader()), Predicate::All), ["one"]);
+    let writing = Store::open(copy.path(), options()).map(drop).unwrap_err();
+    assert!(writing.to_string().contains("a command that reads it"), "{writing}");
     drop(store);
     assert_eq!(listing(copy.path()), before);
     assert!(matches!(Store::open_read_only(&copy.path().join("wal")), Err(StoreError::NotAStore { .. })));

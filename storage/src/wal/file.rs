@@ -177,12 +177,14 @@ fn next_magic(bytes: &[u8], from: usize) -> usize {
     found.map_or(bytes.len(), |offset| from + offset)
 }
 
-/// The salt in a file's header; `None` if the header is torn or damaged.
+/// The salt of a file, from its header or, where that is damaged, from its name; `None` if it is too short to
+/// hold a frame.
 fn file_salt(path: &Path, bytes: &[u8]) -> Result<Option<u64>> {
     let Some(header) = bytes.get(..FILE_HEADER_BYTES) else { return Ok(None) };
     let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if header[..8] != FILE_MAGIC || number(36) != crc32c::crc32c(&header[..36]) {
-        return Ok(None);
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.split_once('-'));
+        return Ok(name.and_then(|(_, salt)| u64::from_str_radix(salt, 16).ok()));
     }
     if number(8) > FILE_VERSION {
         return Err(StoreError::NewerFormat { path: path.to_owned(), found: number(8), known: FILE_VERSION });

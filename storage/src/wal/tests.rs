@@ -115,16 +115,32 @@ fn a_flipped_byte_loses_at_most_its_own_frame() {
     (0..3).for_each(|number| commit(&mut wal, number..number + 1));
     drop(wal);
     let whole = std::fs::read(log_file(dir.path())).unwrap();
+    let name = log_file(dir.path()).file_name().unwrap().to_owned();
     for at in (40..whole.len()).step_by(7) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         let copy = tempfile::tempdir().unwrap();
-        std::fs::write(copy.path().join("1-0.wal"), &bytes).unwrap();
+        std::fs::write(copy.path().join(&name), &bytes).unwrap();
         let (_, recovery, found) = open(copy.path(), START);
         // The four reserved bytes of a header are covered by its checksum, too: every byte counts.
         assert_eq!(found.len(), 2, "flipped at {at}");
         assert_eq!(recovery.damaged + u64::from(recovery.torn_bytes > 0), 1, "flipped at {at}");
     }
+}
+
+#[test]
+fn a_damaged_file_header_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut wal, ..) = open(dir.path(), START);
+    commit(&mut wal, 0..3);
+    drop(wal);
+    let path = log_file(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in [0, 12, 20, 38] {
+        bytes[byte] ^= 0x55;
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(open(dir.path(), START).2, [(0, 0), (1, 2), (2, 4)]);
 }
 
 #[test]
