@@ -170,4 +170,11 @@ async fn wait_for_signal(stop: CancellationToken) {
         _ = terminate.recv() => {}
     }
     stop.cancel();
+    // Whoever asks twice does not want to wait. What was acknowledged is in the log.
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    eprintln!("stopped before everything was put away; the log has it");
+    std::process::exit(i32::from(FAILED));
 }

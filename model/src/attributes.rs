@@ -279,8 +279,8 @@ pub fn get_quoted<'a>(stored: &'a str, quoted_key: &str) -> Option<&'a str> {
         let key_end = skip_value(bytes, at);
         let value_start = key_end + 1;
         let value_end = skip_value(bytes, value_start);
-        if &stored[at..key_end] == quoted_key {
-            return Some(&stored[value_start..value_end]);
+        if stored.get(at..key_end)? == quoted_key {
+            return stored.get(value_start..value_end);
         }
         at = value_end + 1;
     }

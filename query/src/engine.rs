@@ -80,6 +80,8 @@ pub struct Engine {
     store: Store,
     limits: Limits,
     slots: Arc<Semaphore>,
+    /// One compaction at a time; others wait without a thread.
+    compacting: Arc<tokio::sync::Mutex<()>>,
     sql: SqlEngine,
 }
 
@@ -87,7 +89,13 @@ impl Engine {
     /// An engine over a store.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
         let sql = SqlEngine::new(limits)?;
-        Ok(Self { store, limits, slots: Arc::new(Semaphore::new(limits.concurrent_max)), sql })
+        Ok(Self {
+            store,
+            limits,
+            slots: Arc::new(Semaphore::new(limits.concurrent_max)),
+            compacting: Arc::default(),
+            sql,
+        })
     }
 
     /// Log records, newest first.
@@ -129,11 +137,19 @@ impl Engine {
 
     /// Seals, merges and indexes until nothing is left to do.
     pub async fn compact(&self) -> Result<(), QueryError> {
+        let turn = Arc::clone(&self.compacting).lock_owned().await;
         let store = self.store.clone();
-        let done =
-            tokio::task::spawn_blocking(move || store.compact(&mut |what| tracing::info!(what, "compacted")));
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            store.compact(&mut |what| tracing::info!(what, "compacted"))
+        });
         let done = done.await.map_err(|error| QueryError::Store(error.to_string()))?;
         done.map_err(QueryError::from)
+    }
+
+    /// Why nothing can be stored any more, if so.
+    pub fn broken(&self) -> Option<&'static str> {
+        self.store.broken()
     }
 
     fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {
@@ -220,10 +236,9 @@ fn page<T>(
     let (batches, cost) = snapshot.newest(scan, before, search.limit, observer, control)?;
     let rows: Vec<T> = batches.iter().flat_map(convert).collect();
     let last = batches.last().and_then(|batch| rows_of::key(scan.signal, batch));
-    let oldest = last.map(|key| key.time);
     let cursor = last.filter(|_| search.limit > 0 && rows.len() == search.limit).map(cursor_text);
     let mut page =
-        Page { rows, cursor, stats: stats(cost, begun, oldest)?, total: None, facets: None, histogram: None };
+        Page { rows, cursor, stats: stats(cost, begun)?, total: None, facets: None, histogram: None };
     if let Some(aggregate) = aggregate {
         aggregate.finish(search, &mut page);
     }
@@ -231,13 +246,13 @@ fn page<T>(
 }
 
 /// The cost of a scan as an answer tells it. A scan that had to stop before it found anything is an error.
-fn stats(cost: ScanStats, begun: Instant, oldest: Option<UnixNanos>) -> Result<Stats, QueryError> {
+fn stats(cost: ScanStats, begun: Instant) -> Result<Stats, QueryError> {
     if cost.timed_out && cost.rows == 0 {
         return Err(QueryError::Timeout("the time limit passed before any row was read".to_owned()));
     }
     let partial = cost.timed_out.then(|| Partial {
         reason: "time limit".to_owned(),
-        covered_from: oldest.map(|time| time.0),
+        covered_from: cost.unread.map(|unread| unread.0.saturating_add(1)),
         covered_to: None,
     });
     Ok(Stats {

@@ -40,7 +40,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/readyz", get(ready))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(engine)
 }
@@ -203,6 +203,14 @@ fn sql_arrow(answer: &SqlAnswer) -> Result<Response, QueryError> {
 async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {
     engine.compact().await?;
     Ok(json_answer(StatusCode::OK, &json!({ "done": true })))
+}
+
+/// Ready, or why a supervisor should restart the program.
+async fn ready(State(engine): State<Engine>) -> Response {
+    match engine.broken() {
+        None => "ready\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
 }
 
 async fn unknown(uri: axum::http::Uri) -> Failure {

@@ -4,6 +4,7 @@
 //! map answers `attributes['key']` as text and compares with numbers as a number ([`functions`]). Statements
 //! other than queries are refused twice: here by a list of what is allowed, and in the plan.
 
+mod threads;
 mod rewrite;
 mod functions;
 mod planner;
@@ -23,6 +24,7 @@ use datafusion::common::DataFusionError;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -34,6 +36,8 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::StreamExt;
 use model::Signal;
 use storage::Snapshot;
@@ -46,6 +50,15 @@ pub(crate) use cells::{column_type, json_rows, text_rows};
 
 /// The most rows of one answer.
 const ROWS_MAX: usize = 100_000;
+/// The largest answer in bytes of rows.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How much longer than its time a query may take that does not look at its deadline.
+const GRACE: Duration = Duration::from_secs(1);
+/// The most words, numbers and signs of a statement. Plans nest as deep as the longest chain of operators.
+const STATEMENT_TOKENS_MAX: usize = 4_000;
+/// Functions that make much out of little, in one step that no limit sees.
+const FUNCTIONS_LEFT_OUT: [&str; 7] =
+    ["array_repeat", "generate_series", "list_repeat", "lpad", "range", "repeat", "rpad"];
 /// The longest statement in bytes.
 const STATEMENT_BYTES_MAX: usize = 256 << 10;
 /// How many partitions a plan is split into: the cores of a small machine.
@@ -81,6 +94,7 @@ pub struct SqlAnswer {
 #[derive(Clone)]
 pub(crate) struct SqlEngine {
     runtime: Arc<RuntimeEnv>,
+    threads: Arc<threads::Threads>,
     time: Duration,
 }
 
@@ -91,52 +105,28 @@ impl SqlEngine {
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc();
         let runtime = runtime.map_err(|error| QueryError::Store(error.to_string()))?;
-        Ok(Self { runtime, time: limits.time })
+        Ok(Self { runtime, threads: Arc::new(threads::Threads::new()?), time: limits.time })
     }
 
-    /// Answers one query over a snapshot.
+    /// Answers one query over a snapshot, on threads of its own.
     pub(crate) async fn run(&self, snapshot: &Snapshot, sql: &str) -> Result<SqlAnswer, QueryError> {
+        check_size(sql)?;
+        let (engine, snapshot, sql) = (self.clone(), snapshot.clone(), sql.to_owned());
+        let work = self.threads.run(async move { engine.answer(&snapshot, &sql).await });
+        // The query looks at its deadline itself; this is for one that does not give way.
+        let answered = tokio::time::timeout(self.time + GRACE, work).await;
+        answered.map_err(|_| out_of_time(self.time))?
+    }
+
+    async fn answer(&self, snapshot: &Snapshot, sql: &str) -> Result<SqlAnswer, QueryError> {
         let begun = Instant::now();
         let mut statement = allowed(sql)?;
         rewrite::rewrite(&mut statement)?;
         let deadline = tokio::time::Instant::now() + self.time;
-        let plan = async {
-            let context = self.session(snapshot).await?;
-            let plan = context.state().statement_to_plan(statement).await?;
-            let read_only =
-                SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-            read_only.verify_plan(&plan)?;
-            let frame = context.execute_logical_plan(plan).await?;
-            let tasks = Arc::new(frame.task_ctx());
-            let plan = frame.create_physical_plan().await?;
-            let stream = execute_stream(Arc::clone(&plan), tasks)?;
-            Ok::<_, DataFusionError>((plan, stream))
-        };
-        let planned = tokio::time::timeout_at(deadline, plan).await;
-        let (plan, mut stream) =
-            planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
+        let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
+        let (plan, stream) = planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
         let schema = stream.schema();
-        let (mut batches, mut rows, mut partial) = (Vec::new(), 0, None);
-        loop {
-            let next = match tokio::time::timeout_at(deadline, stream.next()).await {
-                Ok(next) => next,
-                Err(_) if rows == 0 => return Err(out_of_time(self.time)),
-                Err(_) => {
-                    partial = Some("time limit".to_owned());
-                    break;
-                }
-            };
-            let Some(batch) = next else { break };
-            let batch = batch.map_err(|error| wrong(&error))?;
-            let room = ROWS_MAX - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                partial = Some(format!("row limit: {ROWS_MAX}"));
-                break;
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
+        let (batches, partial) = self.collect(stream, deadline).await?;
         let mut stats = Stats {
             segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -145,6 +135,58 @@ impl SqlEngine {
         };
         count_read(plan.as_ref(), &mut stats);
         Ok(SqlAnswer { schema, batches, stats })
+    }
+
+    /// Plans a statement and begins to run it.
+    async fn plan(
+        &self,
+        snapshot: &Snapshot,
+        statement: Statement,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), DataFusionError> {
+        let context = self.session(snapshot).await?;
+        let plan = context.state().statement_to_plan(statement).await?;
+        let read_only =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan)?;
+        let frame = context.execute_logical_plan(plan).await?;
+        let tasks = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        let stream = execute_stream(Arc::clone(&plan), tasks)?;
+        Ok((plan, stream))
+    }
+
+    /// Takes rows until they end or a limit is reached, and says which.
+    async fn collect(
+        &self,
+        mut stream: SendableRecordBatchStream,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Vec<RecordBatch>, Option<String>), QueryError> {
+        let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        loop {
+            let next = match tokio::time::timeout_at(deadline, stream.next()).await {
+                Ok(next) => next,
+                Err(_) if rows == 0 => return Err(out_of_time(self.time)),
+                Err(_) => return Ok((batches, Some("time limit".to_owned()))),
+            };
+            let Some(batch) = next else { return Ok((batches, None)) };
+            let batch = batch.map_err(|error| wrong(&error))?;
+            bytes += batch.get_array_memory_size();
+            if bytes > ANSWER_BYTES_MAX {
+                if batches.is_empty() {
+                    let message =
+                        format!("the answer has more than {ANSWER_BYTES_MAX} bytes, the most there may be");
+                    return Err(QueryError::Memory(message));
+                }
+                return Ok((batches, Some(format!("answer size: {ANSWER_BYTES_MAX} bytes"))));
+            }
+            let room = ROWS_MAX - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                return Ok((batches, Some(format!("row limit: {ROWS_MAX}"))));
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
     }
 
     /// The one place where sessions are made: planner, functions, tables.
@@ -164,6 +206,9 @@ impl SqlEngine {
         state.register_udf(Arc::new(ScalarUDF::from(functions::AttributeText::default())))?;
         state.register_udf(Arc::new(ScalarUDF::from(functions::IdText::default())))?;
         state.register_function_rewrite(Arc::new(planner::Coerce))?;
+        for name in FUNCTIONS_LEFT_OUT {
+            state.deregister_udf(name)?;
+        }
         let context = SessionContext::new_with_state(state);
         for signal in Signal::ALL {
             context.register_table(signal.table(), storage::provider(snapshot, signal))?;
@@ -193,12 +238,25 @@ fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
     }
 }
 
-/// Reads exactly one statement that only asks.
-fn allowed(sql: &str) -> Result<Statement, QueryError> {
+/// Refuses a statement that is too long before it is read any further.
+fn check_size(sql: &str) -> Result<(), QueryError> {
     if sql.len() > STATEMENT_BYTES_MAX {
         let message = format!("the statement has {} bytes, and {STATEMENT_BYTES_MAX} at most", sql.len());
         return Err(QueryError::invalid(message));
     }
+    // What cannot be cut into tokens is the parser's to explain.
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let count = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).count();
+    if count > STATEMENT_TOKENS_MAX {
+        let message =
+            format!("the statement has {count} words and signs, and {STATEMENT_TOKENS_MAX} at most");
+        return Err(QueryError::invalid(message));
+    }
+    Ok(())
+}
+
+/// Reads exactly one statement that only asks.
+fn allowed(sql: &str) -> Result<Statement, QueryError> {
     let mut statements = DFParser::parse_sql(sql).map_err(|error| syntax(sql, &error))?;
     let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
         return Err(QueryError::bad("exactly one statement is expected", 0, &["SELECT", "WITH"]));

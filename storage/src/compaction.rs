@@ -12,17 +12,20 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::row::Rows;
 use model::{Signal, TenantId};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::segment::{Segment, SegmentMeta, SegmentWriter, SortKeys, read_checked};
 
 /// A segment with as many rows is not merged any further, and no merge makes a larger one.
 const SEGMENT_ROWS_MAX: u64 = 1_000_000;
+/// No merge takes inputs of more bytes.
+const SEGMENT_BYTES_MAX: u64 = 512 << 20;
 /// So many segments of one size are merged at once in the background.
 const FAN_IN: usize = 8;
 /// The most segments in one merge: each is an open file with a batch in memory.
@@ -51,7 +54,7 @@ fn group(meta: &SegmentMeta) -> Group {
 /// The next merge worth doing; `None` when nothing is left.
 pub(crate) fn plan(segments: &[Arc<Segment>], eagerness: Eagerness) -> Option<Vec<Arc<Segment>>> {
     let mut groups: BTreeMap<Group, Vec<&Arc<Segment>>> = BTreeMap::new();
-    for segment in segments {
+    for segment in segments.iter().filter(|segment| !segment.is_suspect()) {
         groups.entry(group(&segment.meta)).or_default().push(segment);
     }
     groups.into_values().find_map(|mut members| {
@@ -79,10 +82,11 @@ fn all_that_fit<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>
 }
 
 fn fitting<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     let fits = |segment: &&&Arc<Segment>| {
         rows += segment.meta.rows;
-        rows <= SEGMENT_ROWS_MAX
+        bytes += segment.meta.bytes;
+        rows <= SEGMENT_ROWS_MAX && bytes <= SEGMENT_BYTES_MAX
     };
     let chosen: Vec<_> = members.iter().take(INPUTS_MAX).take_while(fits).copied().collect();
     (chosen.len() >= 2).then_some(chosen)
@@ -93,28 +97,40 @@ fn unindexed<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> 
 }
 
 /// Writes the rows of several segments into one with an index.
-pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>]) -> Result<SegmentMeta> {
-    let Some(first) = inputs.first() else { return Err(crate::StoreError::Closed) };
+///
+/// An input that cannot be read is marked as suspect. Ends early once `closing` is set.
+pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) -> Result<SegmentMeta> {
+    let Some(first) = inputs.first() else { return Err(StoreError::Closed) };
     let (tenant, signal) = (first.meta.tenant, first.meta.signal);
     let keys = SortKeys::new(signal)?;
     let mut cursors = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let mut cursor = Cursor { batches: Box::new(read_checked(input)?), current: None, row: 0 };
+        let batches = read_checked(input).inspect_err(|_| input.suspect())?;
+        let mut cursor =
+            Cursor { input: Arc::clone(input), batches: Box::new(batches), current: None, row: 0 };
         cursor.next_batch(&keys)?;
         cursors.push(cursor);
     }
     let mut writer = SegmentWriter::create(root, tenant, signal, true)?;
-    Merge { cursors, keys, pending: Vec::new(), held: Vec::new() }.run(&mut writer)?;
+    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new() };
+    merge.run(&mut writer, closing).inspect_err(|error| {
+        // Rows that do not fit together, such as more text in a batch than Arrow can address.
+        if matches!(error, StoreError::Arrow(_)) {
+            inputs.iter().for_each(|input| input.suspect());
+        }
+    })?;
     let expected: u64 = inputs.iter().map(|input| input.meta.rows).sum();
     if writer.rows() != expected {
+        inputs.iter().for_each(|input| input.suspect());
         let what = format!("{} rows were read of {expected}", writer.rows());
-        return Err(crate::StoreError::damaged(&first.data_path(), what));
+        return Err(StoreError::damaged(&first.data_path(), what));
     }
     writer.finish()
 }
 
 /// One sorted input.
 struct Cursor {
+    input: Arc<Segment>,
     batches: Box<dyn Iterator<Item = Result<RecordBatch>>>,
     current: Option<(RecordBatch, Rows)>,
     row: usize,
@@ -126,7 +142,7 @@ impl Cursor {
         self.row = 0;
         self.current = None;
         for batch in self.batches.by_ref() {
-            let batch = batch?;
+            let batch = batch.inspect_err(|_| self.input.suspect())?;
             if batch.num_rows() > 0 {
                 let rows = keys.of(&batch)?;
                 self.current = Some((batch, rows));
@@ -152,7 +168,7 @@ struct Merge {
 }
 
 impl Merge {
-    fn run(mut self, writer: &mut SegmentWriter) -> Result<()> {
+    fn run(mut self, writer: &mut SegmentWriter, closing: &AtomicBool) -> Result<()> {
         let mut heap = BinaryHeap::new();
         let mut places = vec![0; self.cursors.len()];
         for (number, cursor) in self.cursors.iter().enumerate() {
@@ -175,6 +191,9 @@ impl Merge {
             }
             heap.extend(self.cursors[number].key().map(|key| Reverse((key, number))));
             if self.pending.len() >= OUTPUT_ROWS {
+                if closing.load(Ordering::Acquire) {
+                    return Err(StoreError::Closed);
+                }
                 self.flush(writer)?;
                 self.hold_all(&mut places);
             }

@@ -18,6 +18,12 @@ pub enum StoreError {
     /// An fsync failed. The kernel may have dropped pages, so nothing is acknowledged until a restart.
     #[error("the write-ahead log could not be synced and takes no more writes until a restart: {0}")]
     Poisoned(String),
+    /// The log did not take a request for another reason.
+    #[error("the write-ahead log: {0}")]
+    Log(String),
+    /// More tenants than a store has room for.
+    #[error("a store has {0} tenants at most")]
+    Tenants(usize),
     /// A file could not be read or written.
     #[error("cannot {what} {path}: {source}", path = path.display())]
     Io {
@@ -116,6 +122,7 @@ impl StoreError {
             | Self::Io { .. }
             | Self::Catalog(_)
             | Self::Seal(_)
+            | Self::Log(_)
             | Self::Closed => Some(RETRY_AFTER),
             _ => None,
         }

@@ -32,13 +32,14 @@ pub(crate) struct Memtable {
 }
 
 impl Memtable {
-    /// Adds rows in the stored schema. Returns by how many bytes the table grew.
-    pub(crate) fn push(&mut self, signal: Signal, batch: RecordBatch) -> Result<usize> {
-        let bytes = batch.get_array_memory_size();
+    /// Adds rows in the stored schema. Returns by how many bytes the table grew; it shrinks where joining
+    /// small batches frees more than the new rows take.
+    pub(crate) fn push(&mut self, signal: Signal, batch: RecordBatch) -> Result<i64> {
+        let before = self.bytes;
+        self.bytes += bytes_of(&batch);
         self.batches.push(Arc::new(Rows::new(signal, batch)));
-        self.bytes += bytes;
         self.join_small(signal)?;
-        Ok(bytes)
+        Ok(self.bytes as i64 - before as i64)
     }
 
     /// All batches, oldest first.
@@ -53,9 +54,22 @@ impl Memtable {
         }
         let tail = self.batches.split_off(self.batches.len() - small);
         let joined = concat_batches(&schema::stored(signal), tail.iter().map(|rows| &rows.batch))?;
+        let freed: usize = tail.iter().map(|rows| bytes_of(&rows.batch)).sum();
+        self.bytes = (self.bytes + bytes_of(&joined)).saturating_sub(freed);
         self.batches.push(Arc::new(Rows::new(signal, joined)));
         Ok(())
     }
+}
+
+/// The bytes that the rows of a batch take. Builders leave room behind the rows of a small request; that is not
+/// counted, since joining frees it.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns
+        .map(|column| {
+            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
 }
 
 impl Rows {

@@ -62,6 +62,8 @@ pub struct ScanStats {
     pub opened: u64,
     /// Whether the deadline ended it early.
     pub timed_out: bool,
+    /// Then, for the newest rows: rows up to this time may not have been read.
+    pub unread: Option<UnixNanos>,
 }
 
 /// Is shown every matching row of a search, batch by batch, to count it.

@@ -33,9 +33,19 @@ use crate::lock::DirLock;
 use crate::memtable::{Memtable, with_store_columns};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
-use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart};
+use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 
+/// The share of the memory budget after which a memtable is sealed.
+const MEMTABLE_SHARE: usize = 16;
+/// The most bytes of rows in a memtable, whatever the memory budget.
+const MEMTABLE_BYTES_MAX: usize = 128 << 20;
+/// How many memtables full of rows may wait before writes are refused.
+const MEMTABLES_MAX: usize = 3;
+/// The age at which a memtable is sealed.
+const MEMTABLE_AGE: Duration = Duration::from_secs(300);
+/// How many tenants a store has room for.
+const TENANTS_MAX: usize = 10_000;
 /// How many requests may wait for the log.
 const LOG_QUEUE_MAX: usize = 1024;
 /// The fewest bytes of rows that memtables may hold, whatever the memory budget.
@@ -57,11 +67,11 @@ pub struct Options {
 impl Options {
     /// What suits a memory budget for the whole process.
     pub fn for_memory(bytes: usize) -> Self {
-        let memtable_bytes = (bytes / 16).clamp(MEMTABLE_BYTES_MIN, 128 << 20);
+        let memtable_bytes = (bytes / MEMTABLE_SHARE).clamp(MEMTABLE_BYTES_MIN, MEMTABLE_BYTES_MAX);
         Self {
             memtable_bytes,
-            memtable_age: Duration::from_secs(300),
-            fresh_bytes_max: memtable_bytes * 3,
+            memtable_age: MEMTABLE_AGE,
+            fresh_bytes_max: memtable_bytes * MEMTABLES_MAX,
             compaction: true,
         }
     }
@@ -89,7 +99,6 @@ struct Inner {
     /// Absent where the store is only read.
     log: Option<mpsc::Sender<Command>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    lock: DirLock,
     recovery: Recovery,
     /// A copied catalog, deleted in the end.
     scratch: Option<PathBuf>,
@@ -98,6 +107,8 @@ struct Inner {
 /// What both threads and all readers share.
 struct Shared {
     dir: PathBuf,
+    /// Held until the last thread that may publish has ended.
+    lock: DirLock,
     options: Options,
     catalog: Catalog,
     guard: Arc<Guard>,
@@ -109,6 +120,8 @@ struct Shared {
     /// One merge at a time: the seal thread and `compact` take turns.
     merging: Mutex<()>,
     closing: AtomicBool,
+    /// An fsync of the log failed: nothing is acknowledged until a restart.
+    poisoned: AtomicBool,
 }
 
 /// The rows and segments of all tenants as of now.
@@ -146,8 +159,9 @@ impl Store {
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
         let lock = DirLock::exclusive(dir)?;
+        refuse_without_catalog(dir)?;
         let catalog = Catalog::open(dir)?;
-        let shared = Arc::new(Shared::new(dir, options, catalog)?);
+        let shared = Arc::new(Shared::new(dir, lock, options, catalog)?);
         shared.delete_orphans()?;
         let (sealed, next_seq) = shared.catalog.sealed()?;
         let start = WalStart { writer: 0, sealed, next_seq };
@@ -159,13 +173,17 @@ impl Store {
                 "frames of the write-ahead log are damaged and were passed over"
             );
         }
+        sync_dir(dir).map_err(StoreError::io("sync", dir))?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(parent).map_err(StoreError::io("sync", parent))?;
+        }
         let (log, commands) = mpsc::channel(LOG_QUEUE_MAX);
         let threads = vec![
             log_thread::spawn(wal, Arc::clone(&shared), commands)?,
             seal_thread::spawn(Arc::clone(&shared), log.clone(), sealed)?,
+            seal_thread::spawn_merging(Arc::clone(&shared))?,
         ];
-        let inner =
-            Inner { shared, log: Some(log), threads: Mutex::new(threads), lock, recovery, scratch: None };
+        let inner = Inner { shared, log: Some(log), threads: Mutex::new(threads), recovery, scratch: None };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -177,7 +195,7 @@ impl Store {
         let lock = DirLock::shared(dir)?;
         let scratch = copy_catalog(dir)?;
         let opened = Catalog::open_copy(&scratch.join(catalog::FILE)).and_then(|catalog| {
-            let shared = Arc::new(Shared::new(dir, Options::for_memory(0), catalog)?);
+            let shared = Arc::new(Shared::new(dir, lock, Options::for_memory(0), catalog)?);
             let (sealed, _) = shared.catalog.sealed()?;
             let recovery = Wal::peek(&dir.join("wal"), sealed, &mut |at, frame| shared.replay(at, &frame))?;
             Ok((shared, recovery))
@@ -190,13 +208,13 @@ impl Store {
             }
         };
         let threads = Mutex::new(Vec::new());
-        let inner = Inner { shared, log: None, threads, lock, recovery, scratch: Some(scratch) };
+        let inner = Inner { shared, log: None, threads, recovery, scratch: Some(scratch) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Writes for others to read who holds the directory.
     pub fn describe_holder(&self, holder: &str) -> Result<()> {
-        self.inner.lock.describe(holder)
+        self.inner.shared.lock.describe(holder)
     }
 
     /// Stores a request. `Ok` means that its rows are durable and can be read, or that it repeats one that
@@ -263,6 +281,17 @@ impl Store {
         seal_thread::compact_all(&self.inner.shared, progress)
     }
 
+    /// Why nothing can be stored any more, if so; only a restart helps.
+    pub fn broken(&self) -> Option<&'static str> {
+        let shared = &self.inner.shared;
+        if shared.poisoned.load(Ordering::Acquire) {
+            return Some("an fsync of the write-ahead log failed: restart to go on");
+        }
+        let ended = lock(&self.inner.threads).iter().any(JoinHandle::is_finished);
+        (ended && !shared.closing.load(Ordering::Acquire))
+            .then_some("a thread of the store has ended: restart to go on")
+    }
+
     /// How the store is doing.
     pub fn health(&self) -> Health {
         Health {
@@ -276,8 +305,7 @@ impl Store {
     pub fn close(&self) -> Result<()> {
         let Some(log) = &self.inner.log else { return Ok(()) };
         let sealed = self.seal();
-        self.inner.shared.closing.store(true, Ordering::Release);
-        self.inner.shared.wake.notify_all();
+        self.inner.shared.end();
         drop(log.blocking_send(Command::Close));
         let threads = std::mem::take(&mut *lock(&self.inner.threads));
         for thread in threads {
@@ -289,8 +317,7 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Release);
-        self.shared.wake.notify_all();
+        self.shared.end();
         if let Some(log) = self.log.take() {
             drop(log.try_send(Command::Close));
         }
@@ -301,7 +328,7 @@ impl Drop for Inner {
 }
 
 impl Shared {
-    fn new(dir: &Path, options: Options, catalog: Catalog) -> Result<Self> {
+    fn new(dir: &Path, lock: DirLock, options: Options, catalog: Catalog) -> Result<Self> {
         let caches = SegmentCaches::default();
         let guard = Guard::default();
         catalog.seen()?.iter().for_each(|seen| guard.remember(seen));
@@ -311,6 +338,7 @@ impl Shared {
         let tenants = catalog.tenants()?.into_iter().map(|(id, name)| (name, id)).collect();
         Ok(Self {
             dir: dir.to_owned(),
+            lock,
             options,
             catalog,
             guard: Arc::new(guard),
@@ -321,6 +349,7 @@ impl Shared {
             wake: Condvar::new(),
             merging: Mutex::new(()),
             closing: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
         })
     }
 
@@ -335,6 +364,9 @@ impl Shared {
     fn tenant(&self, name: &TenantName) -> Result<TenantId> {
         if let Some(id) = self.known_tenant(name) {
             return Ok(id);
+        }
+        if lock(&self.tenants).len() >= TENANTS_MAX {
+            return Err(StoreError::Tenants(TENANTS_MAX));
         }
         let id = self.catalog.tenant(name)?;
         lock(&self.tenants).insert(name.clone(), id);
@@ -353,12 +385,21 @@ impl Shared {
     fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
         let signal = frame.batch.signal;
         let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
-        let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)? as u64;
-        live.active.bytes += grown;
+        let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)?;
+        live.active.bytes = live.active.bytes.saturating_add_signed(grown);
         live.active.since.get_or_insert_with(Instant::now);
         live.active.seen.extend(seen(frame));
-        self.fresh_bytes.fetch_add(grown, Ordering::Relaxed);
+        let fresh = live.active.bytes + live.frozen.iter().map(|frozen| frozen.fresh.bytes).sum::<u64>();
+        self.fresh_bytes.store(fresh, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Tells both threads and whoever waits for them that the store ends. Under the lock that waiters hold
+    /// between their look and their wait, so that none misses it.
+    fn end(&self) {
+        let _live = self.live();
+        self.closing.store(true, Ordering::Release);
+        self.wake.notify_all();
     }
 
     /// Asks the seal thread for a seal and waits until it is done.
@@ -409,6 +450,19 @@ impl Live {
             fresh: fresh.flat_map(|table| table.batches().iter().map(Arc::clone)).collect(),
         }
     }
+}
+
+/// Refuses a directory that holds data and no catalog: without one every segment would look like an orphan.
+fn refuse_without_catalog(dir: &Path) -> Result<()> {
+    if dir.join(catalog::FILE).exists() {
+        return Ok(());
+    }
+    let holds_any = |dir: PathBuf| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    if holds_any(dir.join("segments")) || holds_any(dir.join("wal")) {
+        let what = "it is missing, and there are data beside it: put it back, or move the data away";
+        return Err(StoreError::damaged(&dir.join(catalog::FILE), what));
+    }
+    Ok(())
 }
 
 /// What is remembered of a frame to know a copy of it.

@@ -95,11 +95,11 @@ impl TableProvider for SignalTable {
 
 impl SignalTable {
     fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
-        let external = |error: &dyn std::fmt::Display| DataFusionError::Execution(error.to_string());
-        let path = std::path::absolute(segment.data_path()).map_err(|error| external(&error))?;
-        let location =
-            object_store::path::Path::from_absolute_path(path).map_err(|error| external(&error))?;
-        let size = segment.footer().map_err(|error| external(&error))?.data_bytes;
+        let path = std::path::absolute(segment.data_path())?;
+        let location = object_store::path::Path::from_absolute_path(path)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let footer = segment.footer().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let size = footer.data_bytes;
         let meta =
             ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None };
         let statistics = self.statistics(segment.meta.rows as usize);

@@ -72,3 +72,10 @@ fn people_see_numbers_that_javascript_can_hold() {
     assert_eq!(AnyValue::Int(5).to_json(), serde_json::json!(5));
     assert_eq!(AnyValue::Double(f64::NAN).to_json(), serde_json::json!("NaN"));
 }
+
+#[test]
+fn text_that_is_no_json_has_no_attributes() {
+    for text in ["", "x", "x\"k\"", "{\"k\"", "{\"k\":", "{\"k\":\"é", "\"\\"] {
+        assert_eq!(get(text, "k").filter(|value| *value != AnyValue::Null), None, "{text}");
+    }
+}

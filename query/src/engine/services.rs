@@ -83,7 +83,7 @@ pub(super) fn list(snapshot: &Snapshot, range: TimeRange, control: &Control) -> 
         overflowed |= !add(&mut services, rows);
         Ok(())
     })?;
-    let mut stats = stats(cost, begun, None)?;
+    let mut stats = stats(cost, begun)?;
     if overflowed {
         let reason = format!("more than {SERVICES_MAX} services");
         stats.partial = Some(Partial { reason, covered_from: None, covered_to: None });

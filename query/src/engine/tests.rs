@@ -84,6 +84,11 @@ fn a_trace_belongs_to_the_range_it_begins_in_and_is_summed_up_whole() {
     // The range ends before the second span starts, then begins between the two.
     assert_eq!(ask(900_000_000, 1_050_000_000), [("GET /cart".to_owned(), 2)]);
     assert_eq!(ask(1_050_000_000, 2_000_000_000), []);
+    // Found by its failing span, which starts after the range.
+    let range = TimeRange { from: None, to: Some(UnixNanos(1_050_000_000)) };
+    let failed = Search { range, ..search("status:error") };
+    let page = fixture.runtime.block_on(fixture.engine.traces(&fixture.reader, &failed)).unwrap();
+    assert_eq!(page.rows.len(), 1);
 }
 
 #[test]

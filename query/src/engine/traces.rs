@@ -82,15 +82,23 @@ pub(super) fn list(
     let begun = Instant::now();
     let Question { predicate, search, before } = question;
     let mut cost = ScanStats::default();
-    let mut aggregate = None;
-    let chosen =
-        if matches!(predicate, Predicate::All) && search.facets.is_empty() && search.histogram.is_none() {
-            None
-        } else {
-            let scan = Scan { signal: Signal::Spans, range: search.range, predicate: predicate.clone() };
-            aggregate = Aggregate::wanted(snapshot, &scan, search);
-            Some(matching(snapshot, &scan, aggregate.as_mut(), &mut cost, control)?)
-        };
+    let scan = Scan { signal: Signal::Spans, range: search.range, predicate: predicate.clone() };
+    let mut aggregate = Aggregate::wanted(snapshot, &scan, search);
+    if let Some(aggregate) = &mut aggregate {
+        let counted = snapshot.visit(&scan, &aggregate.columns(), control, &mut |rows| {
+            aggregate.observe(rows);
+            Ok(())
+        })?;
+        cost = ScanStats { rows: cost.rows + counted.rows, bytes: cost.bytes + counted.bytes, ..counted };
+    }
+    let chosen = match predicate {
+        Predicate::All => None,
+        // A trace that begins in the range may match by a span that begins after it.
+        _ => {
+            let range = TimeRange { from: search.range.from, to: None };
+            Some(matching(snapshot, &Scan { range, ..scan }, &mut cost, control)?)
+        }
+    };
     let mut summaries = Summaries::default();
     let everything = Scan {
         signal: Signal::Spans,
@@ -109,7 +117,7 @@ pub(super) fn list(
     let (rows, more) = summaries.newest(search, *before);
     let cursor = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.start, last.trace_id));
     let mut page =
-        Page { rows, cursor, stats: stats(cost, begun, None)?, total: None, facets: None, histogram: None };
+        Page { rows, cursor, stats: stats(cost, begun)?, total: None, facets: None, histogram: None };
     if summaries.overflowed {
         let reason = format!("more than {TRACES_MAX} traces: narrow the range");
         page.stats.partial = Some(Partial { reason, covered_from: None, covered_to: None });
@@ -124,21 +132,16 @@ pub(super) fn list(
 fn matching(
     snapshot: &Snapshot,
     scan: &Scan,
-    mut aggregate: Option<&mut Aggregate>,
     cost: &mut ScanStats,
     control: &Control,
 ) -> Result<HashSet<[u8; 16]>, QueryError> {
-    let mut columns = vec!["trace_id"];
-    columns.extend(aggregate.as_ref().map(|aggregate| aggregate.columns()).unwrap_or_default());
     let mut ids = HashSet::new();
-    *cost = snapshot.visit(scan, &columns, control, &mut |rows| {
-        if let Some(aggregate) = &mut aggregate {
-            aggregate.observe(rows);
-        }
+    let read = snapshot.visit(scan, &["trace_id"], control, &mut |rows| {
         let found = Columns(rows).ids("trace_id").into_iter().flatten().flatten();
         ids.extend(found.filter_map(|id| <[u8; 16]>::try_from(id).ok()));
         Ok(())
     })?;
+    *cost = ScanStats { rows: cost.rows + read.rows, bytes: cost.bytes + read.bytes, ..read };
     Ok(ids)
 }
 

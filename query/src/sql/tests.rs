@@ -154,6 +154,31 @@ fn too_much_memory_is_refused_and_named() {
 }
 
 #[test]
+fn the_longest_chains_are_answered_and_longer_ones_refused() {
+    let fixture = Fixture::new();
+    let chain = |first: &str, next: &str, count: usize| format!("SELECT {first}{}", next.repeat(count));
+    assert_eq!(ask(&fixture, &chain("1", "+1", STATEMENT_TOKENS_MAX / 2 - 2)), Ok(json!([[1999]])));
+    let union = chain("1", " UNION ALL SELECT 1", 900);
+    assert_eq!(ask(&fixture, &union).map(|rows| rows.as_array().map(Vec::len)), Ok(Some(901)));
+    let (status, message) = ask(&fixture, &chain("1", "+1", STATEMENT_TOKENS_MAX)).unwrap_err();
+    assert_eq!(status, 400);
+    assert!(message.contains("at most"), "{message}");
+}
+
+#[test]
+fn what_makes_much_out_of_little_is_refused() {
+    let fixture = Fixture::new();
+    for sql in
+        ["SELECT repeat('x', 1000000000)", "SELECT range(0, 1000000000)", "SELECT lpad('x', 1000000000)"]
+    {
+        assert_eq!(ask(&fixture, sql).unwrap_err().0, 400, "{sql}");
+    }
+    let wide = "SELECT array_agg(a.value) OVER () FROM generate_series(1, 5000) a";
+    let (status, message) = ask(&fixture, wide).unwrap_err();
+    assert_eq!(status, 422, "{message}");
+}
+
+#[test]
 fn an_endless_query_ends() {
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let fixture = Fixture::with_limits(limits);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
+use model::UnixNanos;
 use model::predicate::RowKey;
 
 use super::{Control, Observer, Scan, ScanStats, Source, Work, keys};
@@ -50,13 +51,21 @@ pub(super) fn newest(
     mut observer: Option<&mut dyn Observer>,
     control: &Control,
 ) -> Result<(Vec<RecordBatch>, ScanStats)> {
+    // Without anything to count, nothing at or after the end of the last page needs to be read again.
+    let mut scan = scan.clone();
+    if let (Some(before), None) = (before, &observer) {
+        let end = UnixNanos(before.time.0.saturating_add(1));
+        scan.range.to = Some(scan.range.to.map_or(end, |to| to.min(end)));
+    }
+    let scan = &scan;
     let work = Work::new(table, scan)?;
     let mut asked = vec!["seq"];
     asked.extend(observer.as_ref().map(|observer| observer.columns()).unwrap_or_default());
     let columns = work.columns(&asked);
     let mut stats = work.stats();
     let mut best = Best { heap: BinaryHeap::new(), limit, before };
-    for source in work.sources() {
+    let sources = work.sources();
+    for (at, source) in sources.iter().copied().enumerate() {
         if observer.is_none() && best.is_settled(work.extent(source).1) {
             break;
         }
@@ -72,8 +81,13 @@ pub(super) fn newest(
         })?;
         if ended.is_break() {
             stats.timed_out = true;
+            // What was not read may hold newer rows than some that were found: those are not the newest.
+            stats.unread = sources[at..].iter().map(|source| work.extent(*source).1).max();
             break;
         }
+    }
+    if let Some(unread) = stats.unread {
+        best.heap.retain(|Reverse((key, ..))| key.time > unread);
     }
     Ok((fetch(&work, best)?, stats))
 }

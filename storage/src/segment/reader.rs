@@ -51,6 +51,7 @@ pub(crate) struct Segment {
     footer: OnceLock<(Footer, Option<TraceFilter>)>,
     caches: SegmentCaches,
     replaced: AtomicBool,
+    suspect: AtomicBool,
 }
 
 impl std::fmt::Debug for Segment {
@@ -72,7 +73,14 @@ impl Segment {
     /// A segment of a data directory that the catalog names.
     pub(crate) fn new(root: &Path, meta: SegmentMeta, caches: SegmentCaches) -> Self {
         let dir = root.join(meta.path());
-        Self { meta, dir, footer: OnceLock::new(), caches, replaced: AtomicBool::new(false) }
+        Self {
+            meta,
+            dir,
+            footer: OnceLock::new(),
+            caches,
+            replaced: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+        }
     }
 
     /// The Parquet file.
@@ -83,6 +91,16 @@ impl Segment {
     /// No snapshot to come will hold this segment: its files are deleted when the last one lets go.
     pub(crate) fn replace(&self) {
         self.replaced.store(true, Ordering::Release);
+    }
+
+    /// A merge could not read this segment: it is left out of further ones.
+    pub(crate) fn suspect(&self) {
+        self.suspect.store(true, Ordering::Release);
+    }
+
+    /// Whether a merge could not read this segment.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
     }
 
     /// Its statistics.

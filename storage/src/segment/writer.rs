@@ -246,6 +246,11 @@ fn properties(signal: Signal) -> WriterProperties {
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
             .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
     }
+    // Parquet's statistics leave NaN out, and Arrow orders it above every number: they would prune it away.
+    for column in ["value", "sum", "min", "max", "zero_threshold", "weight"] {
+        properties =
+            properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
+    }
     properties.set_column_dictionary_enabled(ColumnPath::from("span_id"), false).build()
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -94,7 +95,12 @@ impl LogThread {
         }
         match self.wal.commit(&payloads) {
             Ok(committed) => self.accept(waiting, &committed),
-            Err(error) => refuse(waiting, &error),
+            Err(error) => {
+                if matches!(error, StoreError::Poisoned(_)) {
+                    self.shared.poisoned.store(true, Ordering::Release);
+                }
+                refuse(waiting, &error);
+            }
         }
         other
     }
@@ -150,6 +156,7 @@ fn again(error: &StoreError) -> StoreError {
             path: path.clone(),
             source: std::io::Error::new(source.kind(), source.to_string()),
         },
-        other => StoreError::Poisoned(other.to_string()),
+        StoreError::Poisoned(why) => StoreError::Poisoned(why.clone()),
+        other => StoreError::Log(other.to_string()),
     }
 }

@@ -55,6 +55,8 @@ struct SealThread {
 
 impl SealThread {
     fn run(mut self) {
+        // Should this thread panic, those who wait for it are told.
+        let _end = EndOnDrop(Arc::clone(&self.shared));
         loop {
             let wanted = self.wait();
             if self.shared.closing.load(Ordering::Acquire) {
@@ -65,8 +67,7 @@ impl SealThread {
             }
             let sealed = if wanted.is_some() || self.is_due() { self.seal_all() } else { Ok(()) };
             self.report(wanted, &sealed);
-            let merged = sealed.and_then(|()| self.merge_once());
-            self.wait_until = match merged {
+            self.wait_until = match sealed {
                 Ok(()) => None,
                 Err(error) => {
                     tracing::error!(%error, "sealing failed and will be tried again");
@@ -132,54 +133,90 @@ impl SealThread {
         let seen = frozen.fresh.seen.clone();
         let log = SealedLog { from: self.sealed, to: frozen.to, next_seq: frozen.next_seq, seen };
         let publication = Publication { added: added.clone(), removed: Vec::new(), log: Some(log) };
-        if let Err(error) = self.shared.catalog.publish(&publication) {
-            discard(&self.shared, &added);
-            return Err(error);
-        }
+        // Should this fail, the segments stay: the commit may be in the catalog's journal all the same, and
+        // hold after a restart. What the catalog does not name then is deleted then.
+        self.shared.catalog.publish(&publication)?;
         self.sealed = frozen.to;
         let segments = added.into_iter().map(|meta| open(&self.shared, meta));
         let mut live = self.shared.live();
         live.segments.extend(segments);
         live.frozen.retain(|other| !Arc::ptr_eq(other, frozen));
+        let fresh = live.active.bytes + live.frozen.iter().map(|frozen| frozen.fresh.bytes).sum::<u64>();
+        self.shared.fresh_bytes.store(fresh, Ordering::Relaxed);
         drop(live);
-        self.shared.fresh_bytes.fetch_sub(frozen.fresh.bytes, Ordering::Relaxed);
         for file in &frozen.log_files {
             // A file that stays is read again at the next start, and found to be sealed.
             drop(std::fs::remove_file(file));
         }
         Ok(())
     }
+}
 
-    fn merge_once(&self) -> Result<()> {
-        if !self.shared.options.compaction {
-            return Ok(());
-        }
-        let Ok(_turn) = self.shared.merging.try_lock() else { return Ok(()) };
-        merge_next(&self.shared, Eagerness::Background).map(drop)
+/// Ends the store when the thread that holds it does.
+struct EndOnDrop(Arc<Shared>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
     }
+}
+
+/// Merges in the background, on a thread of its own so that sealing never waits for it.
+pub(super) fn spawn_merging(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
+    let run = move || {
+        while wait_tick(&shared) {
+            if !shared.options.compaction {
+                continue;
+            }
+            let Ok(_turn) = shared.merging.try_lock() else { continue };
+            match merge_next(&shared, Eagerness::Background) {
+                Ok(_) | Err(StoreError::Closed) => {}
+                Err(error) => tracing::error!(%error, "a merge failed; what it could not read is left out"),
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("merge".to_owned()).spawn(run);
+    thread.map_err(|source| StoreError::Io { what: "start the thread", path: PathBuf::from("merge"), source })
+}
+
+/// Waits for a tick. False once the store ends.
+fn wait_tick(shared: &Shared) -> bool {
+    let going_on = |_: &mut super::Live| !shared.closing.load(Ordering::Acquire);
+    let waited = shared.wake.wait_timeout_while(shared.live(), TICK, going_on);
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+    !shared.closing.load(Ordering::Acquire)
 }
 
 /// Merges and indexes until nothing is left.
 pub(super) fn compact_all(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let _turn = lock(&shared.merging);
-    while let Some(merged) = merge_next(shared, Eagerness::All)? {
-        progress(&merged);
+    let mut failed = Ok(());
+    loop {
+        if shared.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        let suspects = || shared.live().segments.iter().filter(|segment| segment.is_suspect()).count();
+        let before = suspects();
+        match merge_next(shared, Eagerness::All) {
+            Ok(Some(merged)) => progress(&merged),
+            Ok(None) => return failed,
+            // What could not be read is left out from now on, and the rest still merged before it is said.
+            Err(error) if suspects() > before => failed = Err(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
 }
 
 /// Does the next merge, if there is one, and says what it was.
 fn merge_next(shared: &Arc<Shared>, eagerness: Eagerness) -> Result<Option<String>> {
     let segments = shared.live().segments.clone();
     let Some(inputs) = compaction::plan(&segments, eagerness) else { return Ok(None) };
-    let meta = compaction::merge(&shared.dir, &inputs)?;
+    let meta = compaction::merge(&shared.dir, &inputs, &shared.closing)?;
     let what = format!("{} segments of {} became one of {} rows", inputs.len(), meta.signal, meta.rows);
     let removed = inputs.iter().map(|segment| segment.meta.id.clone()).collect();
     let publication = Publication { added: vec![meta.clone()], removed, log: None };
-    if let Err(error) = shared.catalog.publish(&publication) {
-        discard(shared, &[meta]);
-        return Err(error);
-    }
+    // As with a seal, neither inputs nor output are deleted if this fails.
+    shared.catalog.publish(&publication)?;
     let merged = open(shared, meta);
     let mut live = shared.live();
     live.segments.retain(|segment| !inputs.iter().any(|input| Arc::ptr_eq(input, segment)));
@@ -197,13 +234,6 @@ fn write(shared: &Shared, tenant: TenantId, signal: Signal, rows: &RecordBatch) 
     let mut writer = SegmentWriter::create(&shared.dir, tenant, signal, false)?;
     writer.write(&sorted(signal, rows)?)?;
     writer.finish()
-}
-
-/// Deletes segments that were written and could not be published.
-fn discard(shared: &Shared, segments: &[SegmentMeta]) {
-    for meta in segments {
-        drop(std::fs::remove_dir_all(shared.dir.join(meta.path())));
-    }
 }
 
 /// Rows by the day of their event time: the days with the most rows apart, all others together.

@@ -229,6 +229,41 @@ fn tenants_do_not_see_each_other() {
 }
 
 #[test]
+fn a_damaged_segment_does_not_stop_the_others_from_merging() {
+    let fixture = Fixture::new();
+    for number in 1..=3 {
+        fixture.logs("a", number, &["log"]);
+        let batch = rows(Signal::Spans, 2, &[]);
+        fixture.write(request(Signal::Spans, batch, number as u128));
+        fixture.store().seal().unwrap();
+    }
+    let spans = subdirectories(&fixture.dir.path().join("segments/00000001/spans")).unwrap();
+    let path = spans[0].join(crate::segment::DATA_FILE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let said = fixture.store().compact(&mut |_| ()).unwrap_err().to_string();
+    assert!(said.contains("checksum"), "{said}");
+    let snapshot = fixture.store().snapshot(&reader());
+    assert_eq!((snapshot.segments(Signal::Logs), snapshot.segments(Signal::Spans)), (1, 2));
+    assert_eq!(fixture.bodies(Predicate::All).len(), 3);
+}
+
+#[test]
+fn data_without_a_catalog_are_refused_and_kept() {
+    let fixture = Fixture::new();
+    fixture.logs("a", 1, &["one"]);
+    fixture.store().close().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(fixture.dir.path(), copy.path());
+    std::fs::remove_file(copy.path().join(catalog::FILE)).unwrap();
+    let before = listing(&copy.path().join("segments"));
+    let refused = Store::open(copy.path(), options()).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("catalog.sqlite is damaged: it is missing"), "{refused}");
+    assert_eq!(listing(&copy.path().join("segments")), before);
+}
+
+#[test]
 fn a_snapshot_outlives_the_segments_it_reads() {
     let fixture = Fixture::new();
     fixture.logs("a", 1, &["one"]);
