@@ -10,6 +10,7 @@ mod id;
 mod signal;
 mod tenant;
 pub mod attributes;
+pub mod packed;
 pub mod schema;
 mod batch;
 pub mod predicate;
