@@ -4,9 +4,13 @@
 //! the same after a merge; and, so that a merged segment stays narrow in time, of one day of event time,
 //! those that span several days among themselves.
 //!
-//! A merge in the background takes [`FAN_IN`] segments of about one size, so that a row is written at most
-//! once per power of [`FAN_IN`] between the smallest and the largest segment. `compact` merges whatever is
-//! below [`SEGMENT_ROWS_MAX`] together.
+//! A segment of [`WHOLE_ROWS`] or more is *whole*: it gets its index when it is written, by a seal or by a
+//! merge, and is never merged again. A merge in the background takes [`FAN_IN`] smaller segments of about one
+//! size, so that a row is written at most once by its seal and once per power of [`FAN_IN`] between the size
+//! of its first segment and [`WHOLE_ROWS`]: under load, where seals are whole, once in all. `compact` merges
+//! whatever is not whole together, as many as make [`SEGMENT_ROWS_MAX`], and indexes what has no index.
+//!
+//! While a merge runs its output lies beside its inputs, so it needs at most [`SEGMENT_BYTES_MAX`] of space.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,10 +23,15 @@ use arrow::compute::interleave_record_batch;
 use arrow::row::Rows;
 use model::{Signal, TenantId};
 
+use crate::columns::{Census, Layout, packed_form};
 use crate::error::{Result, StoreError};
-use crate::segment::{Segment, SegmentMeta, SegmentWriter, SortKeys, read_checked};
+use crate::segment::{
+    Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, read_checked, sorted,
+};
 
-/// A segment with as many rows is not merged any further, and no merge makes a larger one.
+/// A segment with as many rows is indexed when it is written and not merged any further.
+pub(crate) const WHOLE_ROWS: u64 = 200_000;
+/// No merge makes a segment of more rows.
 const SEGMENT_ROWS_MAX: u64 = 1_000_000;
 /// No merge takes inputs of more bytes.
 const SEGMENT_BYTES_MAX: u64 = 512 << 20;
@@ -70,15 +79,15 @@ pub(crate) fn plan(segments: &[Arc<Segment>], eagerness: Eagerness) -> Option<Ve
 /// [`FAN_IN`] segments of one power of [`FAN_IN`] in rows.
 fn same_size<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
     let size = |segment: &Segment| segment.meta.rows.max(1).ilog(FAN_IN as u64);
-    let small: Vec<_> =
-        members.iter().filter(|segment| segment.meta.rows < SEGMENT_ROWS_MAX).copied().collect();
+    let small: Vec<_> = members.iter().filter(|segment| segment.meta.rows < WHOLE_ROWS).copied().collect();
     let together = small.chunk_by(|a, b| size(a) == size(b)).find(|chunk| chunk.len() >= FAN_IN)?;
     fitting(together)
 }
 
 /// As many small segments as make one large one.
 fn all_that_fit<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
-    fitting(members)
+    let small: Vec<_> = members.iter().filter(|segment| segment.meta.rows < WHOLE_ROWS).copied().collect();
+    fitting(&small)
 }
 
 fn fitting<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
@@ -103,15 +112,22 @@ pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) 
     let Some(first) = inputs.first() else { return Err(StoreError::Closed) };
     let (tenant, signal) = (first.meta.tenant, first.meta.signal);
     let keys = SortKeys::new(signal)?;
+    let layout = Arc::new(layout(inputs)?);
     let mut cursors = Vec::with_capacity(inputs.len());
     for input in inputs {
         let batches = read_checked(input).inspect_err(|_| input.suspect())?;
+        let fitted = Arc::clone(&layout);
+        let batches = batches.map(move |batch| {
+            let batch = fitted.fit(&packed_form(&batch?)?)?;
+            // The rows of a block of logs stand by template.
+            if signal == Signal::Logs { sorted(signal, &batch) } else { Ok(batch) }
+        });
         let mut cursor =
             Cursor { input: Arc::clone(input), batches: Box::new(batches), current: None, row: 0 };
         cursor.next_batch(&keys)?;
         cursors.push(cursor);
     }
-    let mut writer = SegmentWriter::create(root, tenant, signal, true)?;
+    let mut writer = SegmentWriter::create(root, tenant, &layout, true)?;
     let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new() };
     merge.run(&mut writer, closing).inspect_err(|error| {
         // Rows that do not fit together, such as more text in a batch than Arrow can address.
@@ -126,6 +142,26 @@ pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) 
         return Err(StoreError::damaged(&first.data_path(), what));
     }
     writer.finish()
+}
+
+/// The columns of a merge's output.
+fn layout(inputs: &[Arc<Segment>]) -> Result<Layout> {
+    let mut census = Census::default();
+    for input in inputs {
+        let footer = input.footer()?;
+        match &footer.attributes {
+            Some(columns) => census.add_columns(footer.rows, columns),
+            // A file of the first format does not say: its first rows speak for the others.
+            None => {
+                let (mut batches, _) = input.read(Wanted::All, &Selection::default())?;
+                if let Some(batch) = batches.next() {
+                    census.add(&packed_form(&batch?)?);
+                }
+            }
+        }
+    }
+    let signal = inputs.first().map_or(Signal::Logs, |first| first.meta.signal);
+    Ok(Layout::new(signal, census.choose()))
 }
 
 /// One sorted input.

@@ -9,9 +9,10 @@ use arrow::array::{
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Int32Type};
-use model::{AnyValue, Field, Level, Predicate, Signal, Test, attributes};
+use model::{AnyValue, Field, Level, Predicate, Signal, Test, attributes, packed};
 use regex::Regex;
 
+use crate::columns::REST;
 use crate::error::{Result, StoreError};
 use crate::text::Phrase;
 
@@ -40,8 +41,7 @@ enum Node {
     SeverityNumber(Match),
     /// The name of any of a span's events.
     EventName(Match),
-    /// An attribute by its quoted key.
-    Attribute(Level, String, Match),
+    Attribute(Level, Key, Match),
 }
 
 #[derive(Debug)]
@@ -52,6 +52,21 @@ enum Match {
     Compare(model::predicate::Compare, f64),
 }
 
+/// The key of an attribute in the forms that are looked up.
+#[derive(Debug)]
+struct Key {
+    /// As it stands in stored text.
+    quoted: String,
+    /// The name of its column.
+    column: String,
+}
+
+impl Key {
+    fn new(key: &str) -> Self {
+        Self { quoted: attributes::quote(key), column: packed::field_name(key) }
+    }
+}
+
 impl Filter {
     /// Prepares a predicate.
     pub(crate) fn new(signal: Signal, predicate: &Predicate) -> Result<Self> {
@@ -59,7 +74,7 @@ impl Filter {
     }
 
     /// The columns that [`Self::evaluate`] reads.
-    pub(crate) fn columns(&self) -> Vec<&'static str> {
+    pub(crate) fn columns(&self) -> Vec<String> {
         let mut columns = Vec::new();
         self.node.columns(self.signal, &mut columns);
         columns.sort_unstable();
@@ -82,9 +97,7 @@ fn prepare(signal: Signal, predicate: &Predicate) -> Result<Node> {
         Predicate::Or(parts) => Node::Or(all(parts)?),
         Predicate::Not(part) => Node::Not(Box::new(prepare(signal, part)?)),
         Predicate::Text(text) => Node::Text(Phrase::new(text)),
-        Predicate::Attribute(level, key, test) => {
-            Node::Attribute(*level, attributes::quote(key), Match::new(test)?)
-        }
+        Predicate::Attribute(level, key, test) => Node::Attribute(*level, Key::new(key), Match::new(test)?),
         Predicate::Field(field, test) => prepare_field(signal, *field, test)?,
     })
 }
@@ -128,16 +141,24 @@ pub(crate) fn column_of(signal: Signal, field: Field) -> Option<&'static str> {
 }
 
 impl Node {
-    fn columns(&self, signal: Signal, out: &mut Vec<&'static str>) {
+    fn columns(&self, signal: Signal, out: &mut Vec<String>) {
         match self {
             Self::All => {}
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.columns(signal, out)),
             Self::Not(part) => part.columns(signal, out),
-            Self::Text(_) => out.extend(text_columns(signal)),
-            Self::Column(column, _) => out.push(column),
-            Self::SeverityNumber(_) => out.push("severity_number"),
-            Self::EventName(_) => out.push("events"),
-            Self::Attribute(level, ..) => out.extend(level_columns(*level)),
+            Self::Text(_) => out.extend(text_columns(signal).iter().map(|column| match *column {
+                REST => packed::field_name(EXCEPTION_MESSAGE),
+                column => column.to_owned(),
+            })),
+            Self::Column(column, _) => out.push((*column).to_owned()),
+            Self::SeverityNumber(_) => out.push("severity_number".to_owned()),
+            Self::EventName(_) => out.push("events".to_owned()),
+            Self::Attribute(level, key, _) => {
+                out.extend(level_columns(*level).iter().map(|column| match *column {
+                    REST => key.column.clone(),
+                    column => column.to_owned(),
+                }));
+            }
         }
     }
 
@@ -183,11 +204,11 @@ fn level_columns(level: Level) -> &'static [&'static str] {
 }
 
 fn full_text(signal: Signal, batch: &RecordBatch, phrase: &Phrase) -> BooleanBuffer {
-    let quoted = attributes::quote(EXCEPTION_MESSAGE);
+    let key = Key::new(EXCEPTION_MESSAGE);
     let in_attribute = |stored: &str| {
         // Cheap to exclude: most rows have no exception.
         let value =
-            stored.contains(EXCEPTION_MESSAGE).then(|| attributes::get_quoted(stored, &quoted)).flatten();
+            stored.contains(EXCEPTION_MESSAGE).then(|| attributes::get_quoted(stored, &key.quoted)).flatten();
         value
             .and_then(attributes::parse_value)
             .is_some_and(|value| value.text().is_some_and(|text| phrase.is_in(&text)))
@@ -196,7 +217,10 @@ fn full_text(signal: Signal, batch: &RecordBatch, phrase: &Phrase) -> BooleanBuf
     for column in text_columns(signal) {
         let found = match *column {
             "events" => events(batch, |event, at| in_attribute(event_attributes(event).value(at))),
-            "attributes" => text_bits(batch, column, in_attribute),
+            REST => {
+                let own = text_bits(batch, &key.column, |text| phrase.is_in(text));
+                &own | &text_bits(batch, REST, in_attribute)
+            }
             _ => text_bits(batch, column, |text| phrase.is_in(text)),
         };
         bits = &bits | &found;
@@ -204,24 +228,80 @@ fn full_text(signal: Signal, batch: &RecordBatch, phrase: &Phrase) -> BooleanBuf
     bits
 }
 
-fn attribute_bits(batch: &RecordBatch, level: Level, key: &str, test: &Match) -> BooleanBuffer {
-    let holds = |stored: &str| attributes::get_quoted(stored, key).is_some_and(|value| test.stored(value));
+fn attribute_bits(batch: &RecordBatch, level: Level, key: &Key, test: &Match) -> BooleanBuffer {
+    let holds =
+        |stored: &str| attributes::get_quoted(stored, &key.quoted).is_some_and(|value| test.stored(value));
     match level {
         Level::Event => events(batch, |event, at| holds(event_attributes(event).value(at))),
         Level::Any => {
             // The record hides the scope, which hides the resource.
-            let has = |stored: &str| attributes::get_quoted(stored, key).is_some();
-            let record = text_bits(batch, "attributes", holds);
-            let record_has = text_bits(batch, "attributes", has);
+            let has = |stored: &str| attributes::get_quoted(stored, &key.quoted).is_some();
+            let record = record_bits(batch, key, test);
+            let record_has =
+                &own_column(batch, key, |_, _| true, batch.num_rows()) | &text_bits(batch, REST, has);
             let scope = text_bits(batch, "scope_attributes", holds);
             let scope_has = text_bits(batch, "scope_attributes", has);
             let resource = text_bits(batch, "resource_attributes", holds);
             &record | &(&!&record_has & &(&scope | &(&!&scope_has & &resource)))
         }
-        _ => level_columns(level).iter().fold(BooleanBuffer::new_unset(batch.num_rows()), |bits, column| {
-            &bits | &text_bits(batch, column, holds)
-        }),
+        Level::Record => record_bits(batch, key, test),
+        Level::Scope => text_bits(batch, "scope_attributes", holds),
+        Level::Resource => text_bits(batch, "resource_attributes", holds),
     }
+}
+
+/// A test of an attribute of the record, in its own column or in the rest.
+fn record_bits(batch: &RecordBatch, key: &Key, test: &Match) -> BooleanBuffer {
+    let rest = text_bits(batch, REST, |stored| {
+        attributes::get_quoted(stored, &key.quoted).is_some_and(|value| test.stored(value))
+    });
+    let Some(column) = batch.column_by_name(&key.column) else { return rest };
+    let own = match column.data_type() {
+        DataType::Utf8 | DataType::Dictionary(..) => text_bits(batch, &key.column, |text| test.text(text)),
+        DataType::Int64 => {
+            let whole = test.integer();
+            own_column(
+                batch,
+                key,
+                |column, row| {
+                    let value = column.as_primitive::<arrow::datatypes::Int64Type>().value(row);
+                    match (test, whole) {
+                        (Match::Equals(_), whole) => whole == Some(value),
+                        _ => test.number(value),
+                    }
+                },
+                batch.num_rows(),
+            )
+        }
+        DataType::Float64 => own_column(
+            batch,
+            key,
+            |column, row| {
+                test.value(&AnyValue::Double(
+                    column.as_primitive::<arrow::datatypes::Float64Type>().value(row),
+                ))
+            },
+            batch.num_rows(),
+        ),
+        _ => own_column(
+            batch,
+            key,
+            |column, row| test.value(&AnyValue::Bool(column.as_boolean().value(row))),
+            batch.num_rows(),
+        ),
+    };
+    &own | &rest
+}
+
+/// A test of each value of an attribute's own column; null fails.
+fn own_column(
+    batch: &RecordBatch,
+    key: &Key,
+    holds: impl Fn(&ArrayRef, usize) -> bool,
+    rows: usize,
+) -> BooleanBuffer {
+    let Some(column) = batch.column_by_name(&key.column) else { return BooleanBuffer::new_unset(rows) };
+    collect((0..rows).map(|row| column.is_valid(row) && holds(column, row)), rows)
 }
 
 /// A test of each text of a column, dictionary or not; null fails.
@@ -359,11 +439,23 @@ impl Match {
         if let (Self::Equals(text), Some(plain)) = (self, plain_string(value)) {
             return plain == text;
         }
-        let Some(value) = attributes::parse_value(value) else { return false };
+        attributes::parse_value(value).is_some_and(|value| self.value(&value))
+    }
+
+    /// A test of an attribute's value.
+    fn value(&self, value: &AnyValue) -> bool {
         match self {
             Self::Exists => true,
             Self::Compare(order, bound) => value.number().is_some_and(|value| order.holds(value, *bound)),
-            _ => value != AnyValue::Null && value.text().is_some_and(|text| self.text(&text)),
+            _ => *value != AnyValue::Null && value.text().is_some_and(|text| self.text(&text)),
+        }
+    }
+
+    /// The integer whose text is asked for, if it is one.
+    fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Equals(text) => text.parse::<i64>().ok().filter(|value| value.to_string() == *text),
+            _ => None,
         }
     }
 }

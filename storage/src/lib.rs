@@ -10,6 +10,7 @@
 
 mod error;
 mod text;
+mod columns;
 mod wal;
 mod guard;
 mod memtable;

@@ -1,4 +1,4 @@
-//! The memtable: rows that are in the log and not yet in a segment, as Arrow batches.
+//! The memtable: rows that are in the log and not yet in a segment, as packed Arrow batches.
 //!
 //! Rows can be read the moment they are in. Small batches are joined, so that a million requests of one row
 //! do not leave a million batches.
@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray};
-use arrow::compute::concat_batches;
+use arrow::datatypes::Schema;
 use model::{Signal, UnixNanos, schema};
 
+use crate::columns;
 use crate::error::Result;
 
 /// A batch of fewer rows is small.
@@ -53,7 +54,7 @@ impl Memtable {
             return Ok(());
         }
         let tail = self.batches.split_off(self.batches.len() - small);
-        let joined = concat_batches(&schema::stored(signal), tail.iter().map(|rows| &rows.batch))?;
+        let (_, joined) = columns::join(signal, &tail.iter().map(|rows| &rows.batch).collect::<Vec<_>>())?;
         let freed: usize = tail.iter().map(|rows| bytes_of(&rows.batch)).sum();
         self.bytes = (self.bytes + bytes_of(&joined)).saturating_sub(freed);
         self.batches.push(Arc::new(Rows::new(signal, joined)));
@@ -88,7 +89,7 @@ fn times(signal: Signal, batch: &RecordBatch) -> TimestampNanosecondArray {
     times.cloned().unwrap_or_else(|| TimestampNanosecondArray::from(Vec::<i64>::new()))
 }
 
-/// Rows of the wire schema with what the store fills: `seq` from the first on, and when they came.
+/// Packed rows of a request with what the store fills: `seq` from the first on, and when they came.
 pub(crate) fn with_store_columns(
     signal: Signal,
     rows: &RecordBatch,
@@ -103,5 +104,8 @@ pub(crate) fn with_store_columns(
     columns.push(seq);
     columns.push(Arc::new(received));
     columns.extend(rows.columns().iter().map(Arc::clone));
-    Ok(RecordBatch::try_new(schema::stored(signal), columns)?)
+    let stored = schema::stored(signal);
+    let store_fields = stored.fields().iter().take(schema::STORE_COLUMNS.len()).cloned();
+    let fields: Vec<_> = store_fields.chain(rows.schema_ref().fields().iter().cloned()).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

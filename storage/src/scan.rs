@@ -19,11 +19,12 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampNanosecon
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use model::predicate::RowKey;
-use model::{Field, Predicate, Signal, Test, TimeRange, TraceId, UnixNanos, schema};
+use model::{Field, Predicate, Signal, Test, TimeRange, TraceId, UnixNanos, packed, schema};
 
+use crate::columns::{REST, key_of};
 use crate::error::{Result, StoreError};
 use crate::eval::Filter;
-use crate::segment::{Segment, Selection};
+use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
 
 /// A text index that names more of a segment's rows than this share is not worth following.
@@ -111,7 +112,7 @@ impl Snapshot {
         let mut stats = work.stats();
         for source in work.sources() {
             let ended = work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| {
-                let rows = filter_record_batch(batch, mask)?;
+                let rows = matching(batch, mask, columns)?;
                 if rows.num_rows() > 0 { each(&rows) } else { Ok(()) }
             })?;
             if ended.is_break() {
@@ -137,10 +138,11 @@ impl Snapshot {
         for source in work.sources() {
             // The ids first, and the other columns only of the rows that have it.
             let mut rows = Vec::new();
-            let ended = work.read(source, &["trace_id"], &mut stats, control, &mut |_, mask, numbers| {
-                rows.extend(mask.values().set_indices().map(|at| numbers[at]));
-                Ok(())
-            })?;
+            let ended =
+                work.read(source, &["trace_id".to_owned()], &mut stats, control, &mut |_, mask, numbers| {
+                    rows.extend(mask.values().set_indices().map(|at| numbers[at]));
+                    Ok(())
+                })?;
             let room = limit.saturating_sub(usize::try_from(found).unwrap_or(usize::MAX));
             found += rows.len() as u64;
             rows.truncate(room);
@@ -194,9 +196,9 @@ impl<'a> Work<'a> {
     }
 
     /// The columns to read: those asked for, the time, and the predicate's.
-    pub(crate) fn columns(&self, asked: &[&'static str]) -> Vec<&'static str> {
-        let mut columns: BTreeSet<&'static str> = asked.iter().copied().collect();
-        columns.insert(schema::time_column(self.scan.signal));
+    pub(crate) fn columns(&self, asked: &[&'static str]) -> Vec<String> {
+        let mut columns: BTreeSet<String> = asked.iter().map(|column| (*column).to_owned()).collect();
+        columns.insert(schema::time_column(self.scan.signal).to_owned());
         columns.extend(self.filter.columns());
         columns.into_iter().collect()
     }
@@ -229,7 +231,7 @@ impl<'a> Work<'a> {
     pub(crate) fn read(
         &self,
         source: Source,
-        columns: &[&'static str],
+        columns: &[String],
         stats: &mut ScanStats,
         control: &Control,
         each: &mut EachBatch<'_>,
@@ -240,10 +242,9 @@ impl<'a> Work<'a> {
         match source {
             Source::Fresh(at) => {
                 let batch = &self.table.fresh[at].batch;
-                let batch = project(batch, columns)?;
                 let rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
                 stats.rows += rows.len() as u64;
-                each(&batch, &self.mask(&batch), &rows)?;
+                each(batch, &self.mask(batch), &rows)?;
                 Ok(ControlFlow::Continue(()))
             }
             Source::Sealed(at) => self.read_segment(&self.table.segments[at], columns, stats, control, each),
@@ -253,7 +254,7 @@ impl<'a> Work<'a> {
     fn read_segment(
         &self,
         segment: &Segment,
-        columns: &[&'static str],
+        columns: &[String],
         stats: &mut ScanStats,
         control: &Control,
         each: &mut EachBatch<'_>,
@@ -267,7 +268,9 @@ impl<'a> Work<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         stats.opened += 1;
-        let (reader, numbers) = segment.read(Some(columns), &Selection { rows, range: self.scan.range })?;
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (reader, numbers) =
+            segment.read(Wanted::Columns(&columns), &Selection { rows, range: self.scan.range })?;
         let mut numbers = numbers.iter();
         for batch in reader {
             if control.check()?.is_break() {
@@ -299,13 +302,14 @@ impl<'a> Work<'a> {
         match source {
             Source::Fresh(at) => {
                 let chosen = arrow::array::UInt32Array::from(rows.to_vec());
-                Ok(vec![arrow::compute::take_record_batch(&self.table.fresh[at].batch, &chosen)?])
+                let rows = arrow::compute::take_record_batch(&self.table.fresh[at].batch, &chosen)?;
+                Ok(vec![packed::unpack(&rows)?])
             }
             Source::Sealed(at) => {
                 let rows = Some(rows.iter().copied().collect());
                 let (reader, _) =
-                    self.table.segments[at].read(None, &Selection { rows, range: TimeRange::ALL })?;
-                reader.map(|batch| batch.map_err(StoreError::from)).collect()
+                    self.table.segments[at].read(Wanted::All, &Selection { rows, range: TimeRange::ALL })?;
+                reader.map(|batch| Ok(packed::unpack(&batch?)?)).collect()
             }
         }
     }
@@ -353,10 +357,15 @@ pub(crate) fn keys(signal: Signal, batch: &RecordBatch) -> Vec<RowKey> {
         .collect()
 }
 
-/// The named columns of a batch, in the order of its schema.
-fn project(batch: &RecordBatch, columns: &[&'static str]) -> Result<RecordBatch> {
-    let indices = batch.schema_ref().fields().iter().enumerate();
-    let indices: Vec<usize> =
-        indices.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(at, _)| at).collect();
-    Ok(batch.project(&indices)?)
+/// The rows of a packed batch that match, with the columns asked for as the table has them.
+pub(crate) fn matching(batch: &RecordBatch, mask: &BooleanArray, asked: &[&str]) -> Result<RecordBatch> {
+    let whole = asked.contains(&REST);
+    let names = batch.schema_ref().fields().iter().enumerate();
+    let wanted = names.filter(|(_, field)| {
+        let name = field.name().as_str();
+        asked.contains(&name) || (whole && key_of(name).is_some())
+    });
+    let rows = batch.project(&wanted.map(|(at, _)| at).collect::<Vec<_>>())?;
+    let rows = filter_record_batch(&rows, mask)?;
+    if whole { Ok(packed::unpack(&rows)?) } else { Ok(rows) }
 }

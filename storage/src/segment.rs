@@ -16,6 +16,7 @@
 //! A writer makes the directory, syncs its files and then the directory; the catalog names it after that.
 
 mod footer;
+pub(crate) mod form;
 mod index;
 mod writer;
 mod reader;
@@ -23,6 +24,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use form::Wanted;
 pub(crate) use reader::{Segment, SegmentCaches, Selection, read_checked};
 pub(crate) use writer::{SegmentWriter, SortKeys, sorted};
 

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -22,11 +23,16 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use model::{Signal, TimeRange, UnixNanos, schema};
+use model::{Signal, TimeRange, UnixNanos, packed, schema};
 use object_store::ObjectMeta;
 
+use crate::columns::REST;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+
+mod adapter;
+
+use adapter::FileAdapters;
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 
@@ -64,8 +70,11 @@ impl TableProvider for SignalTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = self.snapshot.table(self.signal);
-        let fresh = table.fresh.iter().map(|rows| rows.batch.clone()).collect();
-        let fresh = MemorySourceConfig::try_new_exec(&[fresh], self.schema(), projection.cloned())?;
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let columns = projection.unwrap_or(&all);
+        let shown = Arc::new(self.schema.project(columns)?);
+        let fresh = table.fresh.iter().map(|rows| as_table(&rows.batch, &shown)).collect::<Result<_>>()?;
+        let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let needs = Needs::of(self.signal, filters);
         let mut files = Vec::new();
         for segment in &table.segments {
@@ -88,6 +97,7 @@ impl TableProvider for SignalTable {
             .with_statistics(self.statistics(rows))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(FileAdapters)))
             .build();
         UnionExec::try_new(vec![fresh, DataSourceExec::from_data_source(scan)])
     }
@@ -111,6 +121,20 @@ impl SignalTable {
         statistics.num_rows = Precision::Exact(rows);
         statistics
     }
+}
+
+/// Rows of a memtable with the columns of `shown`.
+fn as_table(batch: &RecordBatch, shown: &SchemaRef) -> Result<RecordBatch> {
+    let column = |name: &str| -> Result<ArrayRef> {
+        if name == REST {
+            return Ok(Arc::new(packed::attributes(batch)?));
+        }
+        let column = batch.column_by_name(name).map(Arc::clone);
+        column.ok_or_else(|| DataFusionError::Internal(format!("a memtable lacks the column {name}")))
+    };
+    let columns = shown.fields().iter().map(|field| column(field.name())).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(shown), columns, &options)?)
 }
 
 /// What the filters say of rows, as far as a segment's statistics can use it.

@@ -7,11 +7,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use arrow::array::RecordBatch;
-use arrow::compute::filter_record_batch;
 use model::UnixNanos;
 use model::predicate::RowKey;
 
-use super::{Control, Observer, Scan, ScanStats, Source, Work, keys};
+use super::{Control, Observer, Scan, ScanStats, Source, Work, keys, matching};
 use crate::error::Result;
 use crate::snapshot::Table;
 
@@ -60,7 +59,8 @@ pub(super) fn newest(
     let scan = &scan;
     let work = Work::new(table, scan)?;
     let mut asked = vec!["seq"];
-    asked.extend(observer.as_ref().map(|observer| observer.columns()).unwrap_or_default());
+    let observed = observer.as_ref().map(|observer| observer.columns()).unwrap_or_default();
+    asked.extend(&observed);
     let columns = work.columns(&asked);
     let mut stats = work.stats();
     let mut best = Best { heap: BinaryHeap::new(), limit, before };
@@ -71,7 +71,7 @@ pub(super) fn newest(
         }
         let ended = work.read(source, &columns, &mut stats, control, &mut |batch, mask, rows| {
             if let Some(observer) = &mut observer {
-                observer.observe(&filter_record_batch(batch, mask)?);
+                observer.observe(&matching(batch, mask, &observed)?);
             }
             let keys = keys(scan.signal, batch);
             for at in mask.values().set_indices() {

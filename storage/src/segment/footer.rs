@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | magic `CWSEG\0\0\0` |
-//! | 4 | version, 1 |
+//! | 4 | version, 2; version 1 lists no attributes |
 //! | 4 | length of the statistics |
 //! | … | the statistics: [`Footer`] as JSON |
 //! | 4 | length of the filter, 0 if there is none |
@@ -17,10 +17,11 @@ use std::path::Path;
 use parquet::bloom_filter::Sbbf;
 use serde::{Deserialize, Serialize};
 
+use crate::columns::AttributeColumn;
 use crate::error::{Result, StoreError};
 
 const MAGIC: [u8; 8] = *b"CWSEG\0\0\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How often the filter may say yes to a trace that is not there.
 const FILTER_FALSE_POSITIVES: f64 = 0.005;
 
@@ -49,6 +50,9 @@ pub(crate) struct Footer {
     pub(crate) index_bytes: Option<u64>,
     /// The names of the services, if there are few enough to list.
     pub(crate) services: Option<Vec<String>>,
+    /// The attributes that have a column; not known of a file of the first format.
+    #[serde(default)]
+    pub(crate) attributes: Option<Vec<AttributeColumn>>,
 }
 
 /// The filter over the trace ids of a segment.

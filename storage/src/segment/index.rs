@@ -1,56 +1,52 @@
-//! The text index of a segment: one tantivy segment, a document a row in the rows' order, nothing stored.
+//! The text index of a segment: one packed file.
 //!
-//! Fields:
+//! Fields of its tantivy index, nothing stored:
 //!
 //! | field | terms |
 //! |---|---|
-//! | `text` | tokens of the row's full text, with positions ([`crate::text`]) |
+//! | `text` | tokens of the rows' full text ([`crate::text`]) |
 //! | `record`, `scope`, `resource` | for each attribute `key` and `key=value`, cut to [`TERM_BYTES_MAX`] |
 //!
-//! An answer names all rows that match and perhaps a few more (a cut value, a key with `=` in it): whoever
-//! asks tests the rows again.
+//! Version 2 is an index by block of rows ([`blocks`]), with a file `filters` beside tantivy's; version 1 is
+//! one by row with positions ([`rows`]): only read, never written any more.
 //!
-//! The file packs tantivy's own files, all numbers little-endian: magic `CWIDX\0\0\0`, version (4 bytes, 1),
-//! length of the list (4), the list as JSON `[{"name","offset","length"}]` with offsets from the end of the
-//! list, CRC32C of all so far (4), then the files, each with tantivy's own checksum.
+//! An answer names all rows that match and more: whoever asks tests the rows again.
+//!
+//! The file, all numbers little-endian: magic `CWIDX\0\0\0`, version (4 bytes), length of the list (4), the
+//! list as JSON `[{"name","offset","length"}]` with offsets from the end of the list, CRC32C of all so far
+//! (4), then the files, each with a checksum of its own.
+
+mod blocks;
+mod rows;
 
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Level, Predicate, Test};
+use model::Predicate;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
-use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    Directory, DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, RamDirectory, WatchCallback,
-    WatchHandle, WritePtr,
+    Directory, DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, WatchCallback, WatchHandle,
+    WritePtr,
 };
-use tantivy::indexer::SingleSegmentIndexWriter;
-use tantivy::query::{BooleanQuery, PhraseQuery, Query, TermQuery};
-use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
-use tantivy::{HasLen, Index, IndexReader, IndexSettings, ReloadPolicy, TantivyDocument, Term};
+use tantivy::schema::Field;
+use tantivy::{HasLen, Index, ReloadPolicy};
+
+pub(super) use blocks::{BLOCK_ROWS, IndexWriter};
 
 use crate::error::{Result, StoreError};
-use crate::text;
 
 const MAGIC: [u8; 8] = *b"CWIDX\0\0\0";
-const VERSION: u32 = 1;
-const TOKENIZER: &str = "causeway";
+const VERSION: u32 = 2;
+/// The name of the filters among tantivy's files.
+const FILTERS: &str = "filters";
 /// The longest attribute term in bytes.
 const TERM_BYTES_MAX: usize = 256;
-/// What tantivy may use while it collects postings before it complains; a segment's rows bound the real use.
+/// What tantivy may use while it collects postings before it complains; a segment's blocks bound the real use.
 const WRITER_BYTES: usize = 512 << 20;
-
-/// Builds the index of a segment, row by row.
-pub(super) struct IndexWriter {
-    writer: SingleSegmentIndexWriter,
-    directory: RamDirectory,
-    fields: Fields,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Fields {
@@ -60,53 +56,22 @@ struct Fields {
     resource: Field,
 }
 
-/// The terms of one row.
-#[derive(Debug, Default)]
-pub(super) struct RowTerms<'a> {
-    pub(super) texts: Vec<std::borrow::Cow<'a, str>>,
-    pub(super) record: Vec<String>,
-    pub(super) scope: &'a [String],
-    pub(super) resource: &'a [String],
-}
-
 impl IndexWriter {
-    pub(super) fn new() -> Result<Self> {
-        let directory = RamDirectory::create();
-        let (schema, fields) = schema();
-        let index =
-            Index::builder().schema(schema).tokenizers(tokenizers()).settings(IndexSettings::default());
-        let writer = index.single_segment_index_writer(directory.clone(), WRITER_BYTES)?;
-        Ok(Self { writer, directory, fields })
-    }
-
-    /// Adds the next row.
-    pub(super) fn add(&mut self, row: &RowTerms<'_>) -> Result<()> {
-        let mut document = TantivyDocument::new();
-        row.texts.iter().for_each(|text| document.add_text(self.fields.text, text));
-        row.record.iter().for_each(|term| document.add_text(self.fields.record, term));
-        row.scope.iter().for_each(|term| document.add_text(self.fields.scope, term));
-        row.resource.iter().for_each(|term| document.add_text(self.fields.resource, term));
-        Ok(self.writer.add_document(document)?)
-    }
-
-    /// Writes the packed file and returns its length. The caller syncs it.
-    pub(super) fn finish(self, path: &Path) -> Result<u64> {
-        let index = self.writer.finalize()?;
+    /// Writes the packed file and returns its length.
+    pub(super) fn write(self, path: &Path) -> Result<u64> {
+        let (index, directory, filters) = self.finish()?;
         let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
         names.push(PathBuf::from("meta.json"));
         names.sort();
         names.dedup();
-        let mut entries = Vec::new();
-        let mut files = Vec::new();
-        let mut offset = 0;
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
         for name in names {
-            let Ok(bytes) = self.directory.atomic_read(&name) else { continue };
-            let length = bytes.len() as u64;
-            entries.push(Entry { name: name.to_string_lossy().into_owned(), offset, length });
-            offset += length;
-            files.push(bytes);
+            if let Ok(bytes) = directory.atomic_read(&name) {
+                files.push((name.to_string_lossy().into_owned(), bytes));
+            }
         }
-        write_packed(path, &entries, &files)
+        files.push((FILTERS.to_owned(), filters));
+        write_packed(path, &files)
     }
 }
 
@@ -117,8 +82,15 @@ struct Entry {
     length: u64,
 }
 
-fn write_packed(path: &Path, entries: &[Entry], files: &[Vec<u8>]) -> Result<u64> {
-    let list = serde_json::to_vec(entries).map_err(|error| StoreError::damaged(path, error.to_string()))?;
+fn write_packed(path: &Path, files: &[(String, Vec<u8>)]) -> Result<u64> {
+    let mut offset = 0;
+    let entries = files.iter().map(|(name, bytes)| {
+        let entry = Entry { name: name.clone(), offset, length: bytes.len() as u64 };
+        offset += entry.length;
+        entry
+    });
+    let entries: Vec<Entry> = entries.collect();
+    let list = serde_json::to_vec(&entries).map_err(|error| StoreError::damaged(path, error.to_string()))?;
     let mut head = Vec::with_capacity(list.len() + 20);
     head.extend(MAGIC);
     head.extend(VERSION.to_le_bytes());
@@ -129,42 +101,23 @@ fn write_packed(path: &Path, entries: &[Entry], files: &[Vec<u8>]) -> Result<u64
     let write = || {
         let mut file = std::fs::File::create(path)?;
         file.write_all(&head)?;
-        files.iter().try_for_each(|bytes| file.write_all(bytes))?;
+        files.iter().try_for_each(|(_, bytes)| file.write_all(bytes))?;
         file.sync_all()
     };
     write().map_err(StoreError::io("write", path))?;
-    Ok(head.len() as u64 + files.iter().map(|bytes| bytes.len() as u64).sum::<u64>())
-}
-
-fn schema() -> (Schema, Fields) {
-    let mut builder = Schema::builder();
-    let words = TextFieldIndexing::default()
-        .set_tokenizer(TOKENIZER)
-        .set_fieldnorms(false)
-        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
-    let terms = TextFieldIndexing::default()
-        .set_tokenizer("raw")
-        .set_fieldnorms(false)
-        .set_index_option(IndexRecordOption::Basic);
-    let terms = TextOptions::default().set_indexing_options(terms);
-    let fields = Fields {
-        text: builder.add_text_field("text", TextOptions::default().set_indexing_options(words)),
-        record: builder.add_text_field("record", terms.clone()),
-        scope: builder.add_text_field("scope", terms.clone()),
-        resource: builder.add_text_field("resource", terms),
-    };
-    (builder.build(), fields)
-}
-
-fn tokenizers() -> tantivy::tokenizer::TokenizerManager {
-    let manager = tantivy::tokenizer::TokenizerManager::default();
-    manager.register(TOKENIZER, WordTokenizer::default());
-    manager
+    Ok(head.len() as u64 + offset)
 }
 
 /// A term of an attribute: `key=value`, cut where it is too long.
-pub(super) fn term(key: &str, value: Option<&str>) -> String {
+fn term(key: &str, value: Option<&str>) -> String {
     let mut term = String::with_capacity(key.len() + value.map_or(0, str::len) + 1);
+    write_term(key, value, &mut term);
+    term
+}
+
+/// As [`term`], in a text that is used again.
+fn write_term(key: &str, value: Option<&str>, term: &mut String) {
+    term.clear();
     term.push_str(key);
     if let Some(value) = value {
         term.push('=');
@@ -175,159 +128,50 @@ pub(super) fn term(key: &str, value: Option<&str>) -> String {
         end -= 1;
     }
     term.truncate(end);
-    term
 }
 
 /// An open index.
-pub(crate) struct TextIndex {
-    reader: IndexReader,
-    fields: Fields,
+pub(crate) enum TextIndex {
+    Blocks(blocks::Blocks),
+    Rows(rows::Rows),
 }
 
 impl TextIndex {
     /// Opens a packed file.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let directory = Packed::open(path)?;
+        let filters = match directory.slice(Path::new(FILTERS)) {
+            Ok(filters) => Some(filters.read_bytes().map_err(StoreError::io("read", path))?),
+            Err(_) => None,
+        };
         let mut index = Index::open(directory)?;
-        index.set_tokenizers(tokenizers());
+        if filters.is_none() {
+            index.set_tokenizers(rows::tokenizers());
+        }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { reader, fields: schema().1 })
+        Ok(match filters {
+            Some(filters) => Self::Blocks(
+                blocks::Blocks::new(reader, filters)
+                    .ok_or_else(|| StoreError::damaged(path, "its filters do not match their checksum"))?,
+            ),
+            None => Self::Rows(rows::Rows::new(reader)),
+        })
     }
 
     /// How many rows it was built from.
     pub(super) fn rows(&self) -> u64 {
-        self.reader.searcher().num_docs()
+        match self {
+            Self::Blocks(index) => index.rows(),
+            Self::Rows(index) => index.rows(),
+        }
     }
 
     /// Rows that may match; `None` where the index cannot narrow it down.
     pub(crate) fn candidates(&self, predicate: &Predicate) -> Result<Option<RoaringBitmap>> {
-        match self.query(predicate) {
-            Some(query) => Ok(Some(self.reader.searcher().search(&query, &Rows)?)),
-            None => Ok(None),
+        match self {
+            Self::Blocks(index) => index.candidates(predicate),
+            Self::Rows(index) => index.candidates(predicate),
         }
-    }
-
-    fn query(&self, predicate: &Predicate) -> Option<Box<dyn Query>> {
-        match predicate {
-            Predicate::And(parts) => {
-                let parts: Vec<_> = parts.iter().filter_map(|part| self.query(part)).collect();
-                (!parts.is_empty()).then(|| Box::new(BooleanQuery::intersection(parts)) as Box<dyn Query>)
-            }
-            Predicate::Or(parts) => {
-                let parts: Option<Vec<_>> = parts.iter().map(|part| self.query(part)).collect();
-                Some(Box::new(BooleanQuery::union(parts?)))
-            }
-            Predicate::Text(text) => Some(self.phrase(text)),
-            Predicate::Attribute(level, key, Test::Equals(value)) => {
-                self.attribute(*level, &term(key, Some(value)))
-            }
-            Predicate::Attribute(
-                level,
-                key,
-                Test::Exists | Test::Compare(..) | Test::Glob(_) | Test::Regex(_),
-            ) => self.attribute(*level, &term(key, None)),
-            _ => None,
-        }
-    }
-
-    fn phrase(&self, text: &str) -> Box<dyn Query> {
-        let phrase = text::Phrase::new(text);
-        let mut terms: Vec<Term> =
-            phrase.tokens().iter().map(|token| Term::from_field_text(self.fields.text, token)).collect();
-        match terms.len() {
-            0 => Box::new(tantivy::query::EmptyQuery),
-            1 => Box::new(TermQuery::new(terms.remove(0), IndexRecordOption::Basic)),
-            _ => Box::new(PhraseQuery::new(terms)),
-        }
-    }
-
-    fn attribute(&self, level: Level, term: &str) -> Option<Box<dyn Query>> {
-        let one = |field| -> Box<dyn Query> {
-            Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
-        };
-        let Fields { record, scope, resource, .. } = self.fields;
-        Some(match level {
-            Level::Any => Box::new(BooleanQuery::union(vec![one(record), one(scope), one(resource)])),
-            Level::Record => one(record),
-            Level::Scope => one(scope),
-            Level::Resource => one(resource),
-            Level::Event => return None,
-        })
-    }
-}
-
-/// Collects row numbers.
-struct Rows;
-
-struct SegmentRows(RoaringBitmap);
-
-impl Collector for Rows {
-    type Fruit = RoaringBitmap;
-    type Child = SegmentRows;
-
-    fn for_segment(&self, _: u32, _: &tantivy::SegmentReader) -> tantivy::Result<SegmentRows> {
-        Ok(SegmentRows(RoaringBitmap::new()))
-    }
-
-    fn requires_scoring(&self) -> bool {
-        false
-    }
-
-    fn merge_fruits(&self, fruits: Vec<RoaringBitmap>) -> tantivy::Result<RoaringBitmap> {
-        Ok(fruits.into_iter().fold(RoaringBitmap::new(), |all, rows| all | rows))
-    }
-}
-
-impl SegmentCollector for SegmentRows {
-    type Fruit = RoaringBitmap;
-
-    fn collect(&mut self, doc: tantivy::DocId, _: tantivy::Score) {
-        self.0.insert(doc);
-    }
-
-    fn harvest(self) -> RoaringBitmap {
-        self.0
-    }
-}
-
-/// Cuts text as [`text::runs`] does.
-#[derive(Debug, Clone, Default)]
-struct WordTokenizer {
-    token: Token,
-}
-
-struct WordStream<'a> {
-    text: &'a str,
-    at: usize,
-    token: &'a mut Token,
-}
-
-impl Tokenizer for WordTokenizer {
-    type TokenStream<'a> = WordStream<'a>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
-        self.token.reset();
-        WordStream { text, at: 0, token: &mut self.token }
-    }
-}
-
-impl TokenStream for WordStream<'_> {
-    fn advance(&mut self) -> bool {
-        let Some((offset, run)) = text::runs(&self.text[self.at..]).next() else { return false };
-        self.token.offset_from = self.at + offset;
-        self.token.offset_to = self.token.offset_from + run.len();
-        self.token.position = self.token.position.wrapping_add(1);
-        text::fold(run, &mut self.token.text);
-        self.at = self.token.offset_to;
-        true
-    }
-
-    fn token(&self) -> &Token {
-        self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        self.token
     }
 }
 

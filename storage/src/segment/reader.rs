@@ -9,14 +9,14 @@ use arrow::array::RecordBatch;
 use model::{Predicate, TimeRange, schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
 use super::footer::{self, Footer, TraceFilter};
+use super::form::{self, Wanted};
 use super::index::TextIndex;
 use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
 use crate::error::{Result, StoreError};
@@ -147,24 +147,27 @@ impl Segment {
         index.candidates(predicate)
     }
 
-    /// Reads columns of the selected rows in order, all columns if none are named. Gives with the reader the
-    /// row numbers it will yield.
+    /// Reads columns of the selected rows in order, in packed form. Gives with the batches the row numbers
+    /// they will have.
     pub(crate) fn read(
         &self,
-        columns: Option<&[&str]>,
+        wanted: Wanted<'_>,
         selection: &Selection,
-    ) -> Result<(ParquetRecordBatchReader, RowNumbers)> {
+    ) -> Result<(impl Iterator<Item = Result<RecordBatch>> + use<>, RowNumbers)> {
         let path = self.data_path();
         let file = File::open(&path).map_err(StoreError::io("open", &path))?;
         let metadata = self.metadata(&file)?;
         let groups = self.row_groups(&metadata, selection.range);
+        let names = metadata.schema().fields().iter().map(|field| field.name().as_str());
+        let names: Vec<String> = form::file_columns(names, wanted).into_iter().map(str::to_owned).collect();
+        let parquet = metadata.metadata().file_metadata().schema_descr();
+        let roots = parquet.root_schema().get_fields().iter().enumerate();
+        let roots = roots.filter(|(_, field)| names.iter().any(|name| name == field.name()));
+        let projection = ProjectionMask::roots(parquet, roots.map(|(at, _)| at).collect::<Vec<_>>());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
             .with_batch_size(BATCH_ROWS)
-            .with_row_groups(groups.iter().map(|group| group.0).collect());
-        if let Some(columns) = columns {
-            let parquet = metadata.metadata().file_metadata().schema_descr();
-            builder = builder.with_projection(ProjectionMask::columns(parquet, columns.iter().copied()));
-        }
+            .with_row_groups(groups.iter().map(|group| group.0).collect())
+            .with_projection(projection);
         let ranges: Vec<std::ops::Range<u32>> = groups.into_iter().map(|(_, rows)| rows).collect();
         let numbers = match &selection.rows {
             None => RowNumbers::Ranges(ranges),
@@ -174,7 +177,19 @@ impl Segment {
                 RowNumbers::Chosen(chosen)
             }
         };
-        Ok((builder.build()?, numbers))
+        let signal = self.meta.signal;
+        // The names are kept, not the columns asked for: a caller's list may go while rows are read.
+        let wanted: Option<Vec<String>> = match wanted {
+            Wanted::All => None,
+            Wanted::Columns(columns) => Some(columns.iter().map(|column| (*column).to_owned()).collect()),
+        };
+        let batches = builder.build()?.map(move |batch| {
+            let columns: Option<Vec<&str>> =
+                wanted.as_ref().map(|columns| columns.iter().map(String::as_str).collect());
+            let wanted = columns.as_deref().map_or(Wanted::All, Wanted::Columns);
+            form::unfold(signal, &batch?, wanted)
+        });
+        Ok((batches, numbers))
     }
 
     fn metadata(&self, file: &File) -> Result<ArrowReaderMetadata> {
@@ -187,9 +202,7 @@ impl Segment {
         if length != expected {
             return Err(StoreError::damaged(&path, format!("it has {length} bytes of {expected}")));
         }
-        let options = ArrowReaderOptions::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
-            .with_schema(schema::stored(self.meta.signal));
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(file, options)?;
         self.caches.metadata.insert(self.meta.id.clone(), metadata.clone());
         Ok(metadata)
@@ -289,8 +302,7 @@ pub(crate) fn read_checked(segment: &Segment) -> Result<impl Iterator<Item = Res
     if crc != segment.footer()?.data_crc32c {
         return Err(StoreError::damaged(&path, "its checksum does not match"));
     }
-    let (reader, _) = segment.read(None, &Selection::default())?;
-    Ok(reader.map(|batch| batch.map_err(StoreError::from)))
+    Ok(segment.read(Wanted::All, &Selection::default())?.0)
 }
 
 fn checksum(file: &mut File) -> std::io::Result<u32> {

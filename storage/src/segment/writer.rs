@@ -1,34 +1,36 @@
 //! Writes one segment: rows come sorted, files come out synced.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType};
 use arrow::row::{RowConverter, Rows, SortField};
-use model::{Signal, TenantId, UnixNanos, attributes, schema};
+use model::{Signal, TenantId, UnixNanos, schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::footer::{self, Footer, TraceFilter};
-use super::index::{IndexWriter, RowTerms, term};
+use super::form::{BODY_VARIABLES, Folder};
+use super::index::{BLOCK_ROWS, IndexWriter};
 use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
+use crate::columns::{AttributeColumn, Kind, Layout};
 use crate::error::{Result, StoreError};
-use crate::eval::EXCEPTION_MESSAGE;
 use crate::wal::{random, sync_dir};
 
 /// Rows in a row group.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Rows in a page at most: what a look-up of one row has to decode.
-const PAGE_ROWS_MAX: usize = 8192;
+/// Rows in a page at most: what a look-up of one row has to decode. A block of the index is one page.
+const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 /// More services than this are not listed in the footer.
 const SERVICES_MAX: usize = 1000;
+/// Text of which more than one in so many values differs is written without a dictionary.
+const DISTINCT_SHARE: u64 = 2;
 /// Nanoseconds in a minute: spans are sorted by the minute of their start first.
 const MINUTE: i64 = 60 * 1_000_000_000;
 
@@ -37,8 +39,12 @@ pub(crate) struct SegmentWriter {
     root: PathBuf,
     dir: PathBuf,
     meta: SegmentMeta,
+    folder: Folder,
     parquet: Option<ArrowWriter<Counted>>,
     index: Option<IndexWriter>,
+    attributes: Vec<AttributeColumn>,
+    /// Rows that do not make a block yet.
+    pending: Vec<RecordBatch>,
     trace_ids: Vec<[u8; 16]>,
     services: std::collections::BTreeSet<String>,
     seq: (i64, i64),
@@ -47,7 +53,8 @@ pub(crate) struct SegmentWriter {
 
 impl SegmentWriter {
     /// Begins a segment below `root`, the data directory.
-    pub(crate) fn create(root: &Path, tenant: TenantId, signal: Signal, indexed: bool) -> Result<Self> {
+    pub(crate) fn create(root: &Path, tenant: TenantId, layout: &Layout, indexed: bool) -> Result<Self> {
+        let signal = layout.signal;
         let meta = SegmentMeta {
             id: format!("{:016x}{:016x}", random(), random()),
             tenant,
@@ -65,11 +72,15 @@ impl SegmentWriter {
         let path = dir.join(DATA_FILE);
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
         let counted = Counted { file, bytes: 0, crc: 0 };
-        let parquet = ArrowWriter::try_new(counted, schema::stored(signal), Some(properties(signal)))?;
+        let folder = Folder::new(layout);
+        let parquet = ArrowWriter::try_new(counted, Arc::clone(folder.schema()), Some(properties(layout)))?;
         Ok(Self {
             root: root.to_owned(),
             dir,
             meta,
+            folder,
+            attributes: layout.attributes.clone(),
+            pending: Vec::new(),
             parquet: Some(parquet),
             index: indexed.then(IndexWriter::new).transpose()?,
             trace_ids: Vec::new(),
@@ -79,14 +90,39 @@ impl SegmentWriter {
         })
     }
 
-    /// Adds the next rows in order.
+    /// Adds the next rows in order, packed and in the layout's schema.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.observe(batch);
+        let mut rest = batch.clone();
+        loop {
+            let waiting: usize = self.pending.iter().map(RecordBatch::num_rows).sum();
+            let wanted = BLOCK_ROWS - waiting;
+            if rest.num_rows() < wanted {
+                if rest.num_rows() > 0 {
+                    self.pending.push(rest);
+                }
+                return Ok(());
+            }
+            self.pending.push(rest.slice(0, wanted));
+            rest = rest.slice(wanted, rest.num_rows() - wanted);
+            self.write_block()?;
+        }
+    }
+
+    /// Writes what is pending as a block.
+    fn write_block(&mut self) -> Result<()> {
+        let block = match self.pending.as_slice() {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            several => concat_batches(several[0].schema_ref(), several)?,
+        };
+        self.pending.clear();
+        let folded = self.folder.fold(&block)?;
         if let Some(index) = &mut self.index {
-            add_to_index(index, self.meta.signal, batch)?;
+            index.add(self.meta.signal, &folded)?;
         }
         if let Some(parquet) = &mut self.parquet {
-            parquet.write(batch)?;
+            parquet.write(&folded)?;
         }
         Ok(())
     }
@@ -98,11 +134,12 @@ impl SegmentWriter {
 
     /// Writes what is left, syncs everything and describes the segment.
     pub(crate) fn finish(mut self) -> Result<SegmentMeta> {
+        self.write_block()?;
         let Some(parquet) = self.parquet.take() else { return Err(StoreError::Closed) };
         let counted = parquet.into_inner()?;
         counted.file.sync_all().map_err(StoreError::io("sync", &self.dir.join(DATA_FILE)))?;
         let index_bytes = match self.index.take() {
-            Some(index) => Some(index.finish(&self.dir.join(INDEX_FILE))?),
+            Some(index) => Some(index.write(&self.dir.join(INDEX_FILE))?),
             None => None,
         };
         let footer = self.footer(&counted, index_bytes);
@@ -137,6 +174,7 @@ impl SegmentWriter {
             data_crc32c: data.crc,
             index_bytes,
             services: listed.then(|| self.services.iter().cloned().collect()),
+            attributes: Some(self.attributes.clone()),
         }
     }
 
@@ -229,11 +267,13 @@ impl Write for Counted {
     }
 }
 
-fn properties(signal: Signal) -> WriterProperties {
+fn properties(layout: &Layout) -> WriterProperties {
+    let signal = layout.signal;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+        .set_write_batch_size(PAGE_ROWS_MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("causeway ", env!("CARGO_PKG_VERSION")).to_owned());
     // Page statistics where a look-up prunes by them; elsewhere they cost space and help nobody.
@@ -241,7 +281,9 @@ fn properties(signal: Signal) -> WriterProperties {
         properties =
             properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Page);
     }
-    for column in ["seq", "start_time", "end_time", "time", "observed_time", "duration_ns"] {
+    let delta =
+        ["seq", "start_time", "end_time", "time", "observed_time", "observed_delay_ns", "duration_ns"];
+    for column in delta {
         properties = properties
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
             .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
@@ -251,7 +293,18 @@ fn properties(signal: Signal) -> WriterProperties {
         properties =
             properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
-    properties.set_column_dictionary_enabled(ColumnPath::from("span_id"), false).build()
+    for column in ["span_id", "body", BODY_VARIABLES] {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
+    }
+    for column in &layout.attributes {
+        let path = ColumnPath::new(vec![model::packed::field_name(&column.key)]);
+        if column.kind == Kind::Double {
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        } else if column.kind == Kind::Text && column.distinct * DISTINCT_SHARE > column.rows {
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    properties.build()
 }
 
 /// The keys of a batch in the order that segments of a signal are sorted by. Comparing two of them compares
@@ -303,94 +356,4 @@ pub(crate) fn sorted(signal: Signal, batch: &RecordBatch) -> Result<RecordBatch>
     let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
     order.sort_unstable_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
     Ok(take_record_batch(batch, &UInt32Array::from(order))?)
-}
-
-fn add_to_index(index: &mut IndexWriter, signal: Signal, batch: &RecordBatch) -> Result<()> {
-    let scopes = dictionary_terms(batch, "scope_attributes");
-    let resources = dictionary_terms(batch, "resource_attributes");
-    let records = batch.column_by_name("attributes").and_then(|column| column.as_string_opt::<i32>());
-    for row in 0..batch.num_rows() {
-        let attributes = attributes::parse(records.map_or("{}", |records| records.value(row)));
-        let mut terms = RowTerms { texts: row_texts(signal, batch, row), ..RowTerms::default() };
-        for (key, value) in &attributes {
-            let text = value.text();
-            if key == EXCEPTION_MESSAGE
-                && signal == Signal::Logs
-                && let Some(text) = &text
-            {
-                terms.texts.push(Cow::Owned(text.clone().into_owned()));
-            }
-            terms.record.push(term(key, None));
-            terms.record.extend(text.map(|text| term(key, Some(&text))));
-        }
-        terms.scope = scopes.of(row);
-        terms.resource = resources.of(row);
-        index.add(&terms)?;
-    }
-    Ok(())
-}
-
-/// The attribute terms of each value of a dictionary column.
-struct DictionaryTerms {
-    keys: Vec<Option<i32>>,
-    terms: Vec<Vec<String>>,
-}
-
-impl DictionaryTerms {
-    fn of(&self, row: usize) -> &[String] {
-        let key = self.keys.get(row).copied().flatten();
-        key.and_then(|key| self.terms.get(key as usize)).map_or(&[], Vec::as_slice)
-    }
-}
-
-fn dictionary_terms(batch: &RecordBatch, column: &str) -> DictionaryTerms {
-    let dictionary = batch.column_by_name(column).and_then(|column| column.as_dictionary_opt::<Int32Type>());
-    let Some(dictionary) = dictionary else { return DictionaryTerms { keys: Vec::new(), terms: Vec::new() } };
-    let terms = |stored: Option<&str>| {
-        let attributes = attributes::parse(stored.unwrap_or("{}"));
-        let both = attributes.iter().flat_map(|(key, value)| {
-            [Some(term(key, None)), value.text().map(|text| term(key, Some(&text)))]
-        });
-        both.flatten().collect()
-    };
-    let values = dictionary.values().as_string::<i32>();
-    DictionaryTerms { keys: dictionary.keys().iter().collect(), terms: values.iter().map(terms).collect() }
-}
-
-/// The texts of a row that words are searched in, but for a log's exception message.
-fn row_texts(signal: Signal, batch: &RecordBatch, row: usize) -> Vec<Cow<'_, str>> {
-    let mut texts = Vec::new();
-    for column in crate::eval::text_columns(signal) {
-        match *column {
-            "events" => texts.extend(exception_messages(batch, row)),
-            "attributes" => {}
-            column => texts.extend(text_at(batch, column, row).map(Cow::Borrowed)),
-        }
-    }
-    texts
-}
-
-fn text_at<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
-    let array = batch.column_by_name(column)?;
-    if array.is_null(row) {
-        return None;
-    }
-    if let Some(texts) = array.as_string_opt::<i32>() {
-        return Some(texts.value(row));
-    }
-    let dictionary = array.as_dictionary_opt::<Int32Type>()?;
-    let values = dictionary.values().as_string_opt::<i32>()?;
-    Some(values.value(dictionary.keys().value(row) as usize))
-}
-
-fn exception_messages(batch: &RecordBatch, row: usize) -> Vec<Cow<'_, str>> {
-    let events =
-        batch.column_by_name("events").and_then(|column| column.as_any().downcast_ref::<ListArray>());
-    let Some(events) = events.filter(|events| events.is_valid(row)) else { return Vec::new() };
-    let offsets = events.value_offsets();
-    let stored = events.values().as_struct().column(2).as_string::<i32>();
-    (offsets[row] as usize..offsets[row + 1] as usize)
-        .filter_map(|at| attributes::get(stored.value(at), EXCEPTION_MESSAGE))
-        .filter_map(|value| value.text().map(|text| Cow::Owned(text.into_owned())))
-        .collect()
 }

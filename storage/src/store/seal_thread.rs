@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use model::{Signal, TenantId, UnixNanos, schema};
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::log_thread::Command;
 use super::{Frozen, Shared, lock};
 use crate::catalog::{Publication, SealedLog};
-use crate::compaction::{self, Eagerness};
+use crate::columns::{self, Layout};
+use crate::compaction::{self, Eagerness, WHOLE_ROWS};
 use crate::error::{Result, StoreError};
 use crate::segment::{Segment, SegmentMeta, SegmentWriter, sorted};
 use crate::wal::WalPosition;
@@ -124,10 +125,10 @@ impl SealThread {
     fn seal(&mut self, frozen: &Arc<Frozen>) -> Result<()> {
         let mut added = Vec::new();
         for ((tenant, signal), table) in &frozen.fresh.tables {
-            let batches = table.batches().iter().map(|rows| &rows.batch);
-            let rows = concat_batches(&schema::stored(*signal), batches)?;
+            let batches: Vec<&RecordBatch> = table.batches().iter().map(|rows| &rows.batch).collect();
+            let (layout, rows) = columns::join(*signal, &batches)?;
             for window in windows(*signal, &rows)? {
-                added.push(write(&self.shared, *tenant, *signal, &window)?);
+                added.push(write(&self.shared, *tenant, &layout, &window)?);
             }
         }
         let seen = frozen.fresh.seen.clone();
@@ -230,9 +231,10 @@ fn open(shared: &Shared, meta: SegmentMeta) -> Arc<Segment> {
     Arc::new(Segment::new(&shared.dir, meta, shared.caches.clone()))
 }
 
-fn write(shared: &Shared, tenant: TenantId, signal: Signal, rows: &RecordBatch) -> Result<SegmentMeta> {
-    let mut writer = SegmentWriter::create(&shared.dir, tenant, signal, false)?;
-    writer.write(&sorted(signal, rows)?)?;
+fn write(shared: &Shared, tenant: TenantId, layout: &Layout, rows: &RecordBatch) -> Result<SegmentMeta> {
+    let whole = rows.num_rows() as u64 >= WHOLE_ROWS;
+    let mut writer = SegmentWriter::create(&shared.dir, tenant, layout, whole)?;
+    writer.write(&sorted(layout.signal, rows)?)?;
     writer.finish()
 }
 
