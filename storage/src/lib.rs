@@ -10,6 +10,7 @@
 
 mod error;
 mod text;
+pub mod templates;
 mod columns;
 mod wal;
 mod guard;
