@@ -4,6 +4,7 @@
 //! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]).
 
 mod cli;
+mod memory;
 mod config;
 mod sink;
 mod guard;
