@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -92,9 +93,16 @@ pub(crate) struct ServeArgs {
     /// Where OTLP over HTTP listens [default: 127.0.0.1:4318]
     #[arg(long, env = "CAUSEWAY_OTLP_HTTP", value_name = "ADDR")]
     pub(crate) otlp_http: Option<String>,
-    /// The most memory to use, as 512MB or 2GiB [default: a quarter of the machine]
+    /// The most memory to use, as 512MB or 2GiB; in a container three quarters of its limit at most [default: a
+    /// quarter of the control group's limit, else of the machine]
     #[arg(long, env = "CAUSEWAY_MEMORY", value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
+    /// For how long after their arrival records are kept, as 12h, 30d or 1y [default: for ever]
+    #[arg(long, env = "CAUSEWAY_RETENTION", value_name = "AGE")]
+    pub(crate) retention: Option<Age>,
+    /// How many bytes of segments are kept, as 100GiB; what arrived first goes first [default: any number]
+    #[arg(long, env = "CAUSEWAY_RETENTION_SIZE", value_name = "SIZE")]
+    pub(crate) retention_size: Option<ByteSize>,
     /// A configuration file
     #[arg(long, env = "CAUSEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -267,6 +275,40 @@ impl TryFrom<String> for ByteSize {
     }
 }
 
+/// A length of time, written as `12h`, `30d`, `8w` or `1y`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Age(pub(crate) Duration);
+
+/// The units of an [`Age`] in seconds. A year has 365 days.
+const AGE_UNITS: [(char, u64); 5] =
+    [('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400), ('y', 365 * 86_400)];
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not an age: write it as 12h, 30d or 1y");
+        let trimmed = text.trim();
+        let unit =
+            AGE_UNITS.iter().find_map(|(name, seconds)| Some((trimmed.strip_suffix(*name)?, *seconds)));
+        let (number, seconds) = unit.ok_or_else(wrong)?;
+        let number: u64 = number.trim_end().parse().map_err(|_| wrong())?;
+        match number.checked_mul(seconds) {
+            Some(0) | None => Err(wrong()),
+            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
+        }
+    }
+}
+
+impl TryFrom<String> for Age {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// A trace id in lower case.
 fn trace_id(text: &str) -> Result<String, String> {
     /// Hexadecimal digits of a trace id.
@@ -309,12 +351,36 @@ mod tests {
     }
 
     #[test]
+    fn ages() {
+        const DAY: u64 = 86_400;
+        for (text, seconds) in [
+            ("30m", Some(1_800)),
+            ("12h", Some(DAY / 2)),
+            ("30d", Some(30 * DAY)),
+            ("8 w", Some(56 * DAY)),
+            ("1y", Some(365 * DAY)),
+            ("0d", None),
+            ("30", None),
+            ("d", None),
+            ("-1d", None),
+            ("1.5d", None),
+            ("30D", None),
+            ("30é", None),
+            ("99999999999999999y", None),
+        ] {
+            assert_eq!(text.parse::<Age>().ok(), seconds.map(Duration::from_secs).map(Age), "{text}");
+        }
+    }
+
+    #[test]
     fn lines_that_are_read_and_lines_that_are_not() {
         let id = "0AF7651916CD43DD8448EB211C80319C";
         for (line, good) in [
             ("serve", true),
             ("serve --listen 127.0.0.1:0 --memory 512MiB", true),
             ("serve --memory much", false),
+            ("serve --retention 30d --retention-size 100GiB", true),
+            ("serve --retention never", false),
             ("logs", true),
             ("logs service:a --since 15m status:error", true),
             ("logs --since soon", false),

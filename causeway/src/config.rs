@@ -6,15 +6,17 @@ use anyhow::{Context, bail, ensure};
 use collector::Token;
 use model::TenantName;
 use serde::Deserialize;
+use storage::Retention;
 
-use crate::cli::{ByteSize, ServeArgs};
+use crate::cli::{Age, ByteSize, ServeArgs};
+use crate::memory;
 
 const DATA: &str = "causeway-data";
 const LISTEN: &str = "127.0.0.1:4319";
 const OTLP_GRPC: &str = "127.0.0.1:4317";
 const OTLP_HTTP: &str = "127.0.0.1:4318";
-/// The memory of a machine that does not tell its size, in bytes.
-const MEMORY_BYTES_UNKNOWN: u64 = 2 << 30;
+/// The part of the memory there is that is used unless configured: one by this.
+const MEMORY_SHARE: u64 = 4;
 /// The least memory to work with, in bytes.
 const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
@@ -31,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) otlp_http: String,
     /// The memory budget in bytes.
     pub(crate) memory_bytes: usize,
+    /// What is removed when it is too old, or too much.
+    pub(crate) retention: Retention,
     /// Names under which browsers may ask for the page.
     pub(crate) hosts: Vec<String>,
     /// The receivers.
@@ -46,6 +50,8 @@ struct File {
     otlp_grpc: Option<String>,
     otlp_http: Option<String>,
     memory: Option<ByteSize>,
+    retention: Option<Age>,
+    retention_size: Option<ByteSize>,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
@@ -93,17 +99,23 @@ impl Config {
         };
         collector.request_bytes_max = file.otlp.request_bytes_max.unwrap_or(collector.request_bytes_max);
         collector.check()?;
-        let memory = args.memory.or(file.memory).map_or_else(|| machine_memory() / 4, |size| size.0);
+        let memory = args.memory.or(file.memory);
+        let memory = memory.map_or_else(|| memory::available() / MEMORY_SHARE, |size| size.0);
         ensure!(
             memory >= MEMORY_BYTES_MIN,
-            "the memory budget is {memory} bytes, and {MEMORY_BYTES_MIN} at least"
+            "the memory budget is {memory} bytes, and {MEMORY_BYTES_MIN} at least: give --memory"
         );
+        let retention = Retention {
+            age: args.retention.or(file.retention).map(|age| age.0),
+            bytes: args.retention_size.or(file.retention_size).map(|size| size.0),
+        };
         Ok(Self {
             data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
             listen: args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned()),
             otlp_grpc: args.otlp_grpc.or(file.otlp_grpc).unwrap_or_else(|| OTLP_GRPC.to_owned()),
             otlp_http: args.otlp_http.or(file.otlp_http).unwrap_or_else(|| OTLP_HTTP.to_owned()),
             memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
+            retention,
             hosts: file.hosts,
             collector,
         })
@@ -140,16 +152,6 @@ fn token(token: FileToken) -> anyhow::Result<Token> {
     Ok(Token { name, sha256: bytes, tenant, write, read })
 }
 
-/// The memory this process may have in bytes: the machine's, or less where a control group says so.
-fn machine_memory() -> u64 {
-    let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
-    let machine = std::fs::read_to_string("/proc/meminfo").ok();
-    let machine = machine.and_then(|text| number(text.lines().find(|line| line.starts_with("MemTotal"))?));
-    let machine = machine.map_or(MEMORY_BYTES_UNKNOWN, |kib| kib.saturating_mul(1024));
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    group.and_then(|text| number(&text)).map_or(machine, |limit| machine.min(limit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,11 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn retention_comes_from_the_file_and_the_flags() {
+        let day = std::time::Duration::from_secs(86_400);
+        assert_eq!(load("").unwrap().retention, Retention::default());
+        let file = load("retention = \"30d\"\nretention_size = \"100GiB\"").unwrap();
+        assert_eq!(file.retention, Retention { age: Some(30 * day), bytes: Some(100 << 30) });
+        let args = ServeArgs { retention: Some(Age(day)), ..ServeArgs::default() };
+        assert_eq!(Config::load(args).unwrap().retention, Retention { age: Some(day), bytes: None });
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let cases = [
             ("lisen = \"x\"", "lisen"),
             ("memory = \"much\"", "much"),
             ("memory = \"1MB\"", "at least"),
+            ("retention = \"30\"", "30d"),
             ("[[token]]\nname = \"a\"\nsha256 = \"12\"", "64 hexadecimal"),
             ("[otlp]\ncors_origins = [\"*\"]", "origin"),
         ];

@@ -4,6 +4,7 @@
 //! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]).
 
 mod cli;
+mod memory;
 mod config;
 mod sink;
 mod guard;
@@ -14,6 +15,10 @@ mod client;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().command {

@@ -8,16 +8,17 @@ use query::{Engine, Limits};
 use storage::{Options, Store};
 
 /// The memory that a command may use, in bytes.
-const MEMORY_BYTES: usize = 1 << 30;
+const MEMORY_BYTES: usize = 2 << 30;
 
 /// Opens a data directory. To read, nothing in it is changed; to write, it is taken as a server would.
 pub(crate) fn open(data: &Path, write: bool) -> anyhow::Result<Router> {
+    let options = Options::for_memory(MEMORY_BYTES);
     let store = if write {
         anyhow::ensure!(data.join("catalog.sqlite").exists(), "{} holds no data of causeway", data.display());
-        Store::open(data, Options::for_memory(MEMORY_BYTES))?
+        Store::open(data, options)?
     } else {
-        Store::open_read_only(data)?
+        Store::open_read_only(data, options)?
     };
-    let engine = Engine::new(store, Limits { memory_bytes: MEMORY_BYTES / 2, ..Limits::default() })?;
+    let engine = Engine::new(store, Limits::default())?;
     Ok(query::router(engine).layer(Extension(Reader::of(TenantName::default()))))
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use axum::Router;
 use collector::Receiver;
 use query::{Engine, Limits};
-use storage::{Options, Store};
+use storage::{MemoryBudget, Options, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,8 +22,6 @@ use crate::sink::StoreSink;
 
 /// How long open requests may take to end once the program is told to stop.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
-/// The share of the memory budget that SQL may hold.
-const QUERY_SHARE: usize = 4;
 /// What `serve` ends with when it could not start.
 const FAILED: u8 = 3;
 
@@ -83,7 +81,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let http = bind("http", &config.listen).await?;
     let otlp_grpc = bind("otlp-grpc", &config.otlp_grpc).await?;
     let otlp_http = bind("otlp-http", &config.otlp_http).await?;
-    let options = Options::for_memory(config.memory_bytes);
+    let budget = MemoryBudget::of_process(config.memory_bytes);
+    let options = Options { retention: config.retention, ..Options::within(budget) };
     let data = config.data.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&data, options)).await??;
     let bound = [&http, &otlp_grpc, &otlp_http];
@@ -117,10 +116,9 @@ fn spawn_servers(
     otlp_http: Bound,
     stop: &CancellationToken,
 ) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
-    let sink = StoreSink::new(store.clone(), config.memory_bytes);
+    let sink = StoreSink::new(store.clone());
     let receiver = Receiver::new(config.collector.clone(), Arc::new(sink));
-    let limits = Limits { memory_bytes: config.memory_bytes / QUERY_SHARE, ..Limits::default() };
-    let engine = Engine::new(store.clone(), limits)?;
+    let engine = Engine::new(store.clone(), Limits::default())?;
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let page = page(config, engine, endpoints);
     let stopped = || stop.clone().cancelled_owned();

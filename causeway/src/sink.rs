@@ -1,65 +1,119 @@
-//! The store as the collector's sink.
+//! The store as the collector's sink, and the memory budget as its gate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use collector::{Permit, Sink, SinkError};
+use collector::{Permit, Room, Sink, SinkError};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use model::{Answer, Batch, TenantName};
-use std::time::Duration;
-use storage::{Store, StoreError};
-use tokio::sync::Semaphore;
+use storage::{MemoryBudget, MemoryFull, Purpose, Reservation, Store, StoreError};
 
-/// The share of the memory budget that requests under way may take.
-const SHARE: usize = 4;
-/// Permits count in these many bytes, since a semaphore counts in 32 bits.
-const UNIT_BYTES: usize = 1024;
 /// How long a client waits when it is not told otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a request that has arrived waits for memory to be decoded in: less than the ten seconds after which
+/// exporters give up.
+const DECODE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Admits requests within a share of the memory budget and writes them to the store.
+/// Admits requests within the memory budget and writes them to the store.
 pub(crate) struct StoreSink {
     store: Store,
-    room: Arc<Semaphore>,
-    units: u32,
 }
 
 impl StoreSink {
-    /// A sink over a store, for a memory budget of the whole process.
-    pub(crate) fn new(store: Store, memory_bytes: usize) -> Self {
-        let units =
-            u32::try_from(memory_bytes / SHARE / UNIT_BYTES).unwrap_or(u32::MAX >> 3).min(u32::MAX >> 3);
-        Self { store, room: Arc::new(Semaphore::new(units as usize)), units }
+    /// A sink over a store, within the store's budget.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
     }
 }
 
 impl Sink for StoreSink {
     fn admit(&self, bytes: usize) -> Result<Permit, SinkError> {
+        let budget = self.store.budget();
         if !self.store.has_room() {
+            budget.count_refused(Purpose::FreshRows);
             let what = "rows wait to be put into segments, and memory for them is full".to_owned();
             return Err(SinkError::Busy { retry_after: RETRY_AFTER, what });
         }
-        // A request larger than the whole share may go when it is alone.
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.units);
-        match Arc::clone(&self.room).try_acquire_many_owned(units) {
-            Ok(permit) => Ok(Box::new(permit)),
-            Err(_) => {
-                let what = "memory for requests is full".to_owned();
-                Err(SinkError::Busy { retry_after: RETRY_AFTER, what })
-            }
-        }
+        let body = budget.try_reserve(Purpose::Bodies, bytes).map_err(full)?;
+        Ok(Box::new(RequestRoom { budget: Arc::clone(budget), body, decoding: None }))
     }
 
-    fn write<'a>(&'a self, tenant: &'a TenantName, batch: Batch) -> BoxFuture<'a, Result<Answer, SinkError>> {
-        Box::pin(async move { self.store.write(tenant, batch).await.map_err(|error| refused(&error)) })
+    fn write<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        batch: Batch,
+        permit: Permit,
+    ) -> BoxFuture<'a, Result<Answer, SinkError>> {
+        let held = Box::new(permit);
+        async move { self.store.write_holding(tenant, batch, held).await.map_err(refused) }.boxed()
     }
 }
 
-fn refused(error: &StoreError) -> SinkError {
+/// The memory of one request.
+struct RequestRoom {
+    budget: Arc<MemoryBudget>,
+    body: Reservation,
+    decoding: Option<Reservation>,
+}
+
+impl Room for RequestRoom {
+    fn decode(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move {
+            let reserved = self.budget.reserve(Purpose::Decoding, bytes, DECODE_WAIT_MAX).await;
+            self.decoding = Some(reserved.map_err(full)?);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), SinkError> {
+        self.decoding.as_mut().unwrap_or(&mut self.body).try_grow(bytes).map_err(full)
+    }
+}
+
+fn full(full: MemoryFull) -> SinkError {
+    SinkError::Busy { retry_after: RETRY_AFTER, what: full.to_string() }
+}
+
+fn refused(error: StoreError) -> SinkError {
     let retry_after = error.retry_after().unwrap_or(RETRY_AFTER);
     let what = error.to_string();
     if error.is_at_capacity() {
         SinkError::Busy { retry_after, what }
     } else {
         SinkError::Unavailable { retry_after, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::Options;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_holds_memory_for_its_body_and_its_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let budget = MemoryBudget::new(64 << 20);
+        let store = Store::open(dir.path(), Options::within(Arc::clone(&budget))).unwrap();
+        let sink = StoreSink::new(store);
+        let held = || [Purpose::Bodies, Purpose::Decoding].map(|purpose| budget.reserved_for(purpose));
+        let mut permit = sink.admit(1000).unwrap();
+        permit.grow(1000).unwrap();
+        assert_eq!(held(), [2000, 0]);
+        permit.decode(4000).await.unwrap();
+        permit.grow(500).unwrap();
+        assert_eq!(held(), [2000, 4500]);
+        let busy = sink.admit(64 << 20).map(drop).unwrap_err();
+        let SinkError::Busy { what, .. } = busy else { panic!("{busy}") };
+        assert!(what.contains("requests is full"), "{what}");
+        drop(permit);
+        assert_eq!(held(), [0, 0]);
+        let large = sink.admit(64 << 20).unwrap();
+        assert_eq!(held(), [budget.share(Purpose::Bodies), 0]);
+        drop(large);
+        let fresh = budget.usage().refused;
+        assert_eq!(fresh, [1, 0, 0, 0, 0, 0]);
     }
 }

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::ReceiveError;
 use crate::sink::{Permit, SinkError};
 
-/// How much of a body that does not tell its size is read before room is asked for, in bytes. Most such
-/// bodies end before it, and asking for a whole request's limit each time would let few in.
+/// How much room a body that does not tell its size begins with, in bytes. Most such bodies fit, and asking for a
+/// whole request's limit each time would let few in; a larger one doubles its room as it comes.
 const UNANNOUNCED_BYTES: usize = 64 * 1024;
 
 /// How long the rest of a refused body is read and thrown away. A client that still sends may not see the
@@ -52,10 +52,15 @@ impl BodyReader {
                 permit
             }
             None => {
-                self.fill(UNANNOUNCED_BYTES).await?;
-                let permit = admit(if self.ended { self.buffer.len() } else { self.limit })?;
-                if !self.ended {
-                    self.buffer.reserve(self.limit.saturating_sub(self.buffer.len()));
+                let mut held = UNANNOUNCED_BYTES.min(self.limit);
+                let mut permit = admit(held)?;
+                self.fill(held).await?;
+                while !self.ended && held < self.limit {
+                    let more = held.min(self.limit - held);
+                    permit.grow(more)?;
+                    held += more;
+                    self.buffer.reserve(held.saturating_sub(self.buffer.len()));
+                    self.fill(held).await?;
                 }
                 permit
             }
@@ -123,12 +128,12 @@ impl BodyReader {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::convert::Infallible;
 
     use futures::stream;
 
     use super::*;
+    use crate::testing::{Asked, TestRoom};
 
     fn unannounced(chunks: usize, bytes: usize) -> Body {
         let chunks = (0..chunks).map(move |_| Ok::<_, Infallible>(Bytes::from(vec![7; bytes])));
@@ -141,21 +146,22 @@ mod tests {
         let cases = [
             ("announced", Body::from(vec![7; 1000]), Some(1000), vec![1000]),
             ("announced too large", Body::from(vec![7; 200_001]), None, vec![]),
-            ("short", unannounced(10, 100), Some(1000), vec![1000]),
-            ("long", unannounced(2, 100_000), Some(200_000), vec![limit]),
-            ("endless", unannounced(usize::MAX, 50_000), None, vec![limit]),
+            ("short", unannounced(10, 100), Some(1000), vec![65_536]),
+            ("longer", unannounced(1, 100_000), Some(100_000), vec![65_536, 65_536]),
+            ("long", unannounced(2, 100_000), Some(200_000), vec![65_536, 65_536, limit - 131_072]),
+            ("endless", unannounced(usize::MAX, 50_000), None, vec![65_536, 65_536, limit - 131_072]),
             ("empty", Body::empty(), Some(0), vec![0]),
         ];
         for (name, body, expected, admitted) in cases {
-            let asked = RefCell::new(Vec::new());
+            let asked = Asked::default();
             let admit = |bytes| {
-                asked.borrow_mut().push(bytes);
-                Ok(Box::new(()) as Permit)
+                asked.lock().unwrap().push(bytes);
+                Ok(Box::new(TestRoom(Asked::clone(&asked))) as Permit)
             };
             let mut reader = BodyReader::new(body, limit, Duration::from_secs(60));
             let found = reader.whole(admit).await;
             assert_eq!(found.as_ref().ok().map(|(bytes, _)| bytes.len()), expected, "{name}");
-            assert_eq!(asked.into_inner(), admitted, "{name}");
+            assert_eq!(*asked.lock().unwrap(), admitted, "{name}");
             if let Err(error) = found {
                 assert!(matches!(error, ReceiveError::TooLarge { .. }), "{name}: {error}");
             }
@@ -166,7 +172,8 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up() {
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let mut reader = BodyReader::new(body, 1000, Duration::ZERO);
-        let error = reader.whole(|_| Ok(Box::new(()) as Permit)).await.map(drop).unwrap_err();
+        let admit = |_| Ok(Box::new(TestRoom::default()) as Permit);
+        let error = reader.whole(admit).await.map(drop).unwrap_err();
         assert!(matches!(error, ReceiveError::Slow(_)), "{error}");
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 
+use crate::sink::SinkError;
+
 /// The names of the compressions in the form of `Accept-Encoding`.
 pub(crate) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
 
@@ -32,7 +34,12 @@ pub(crate) enum CompressionError {
     TooLarge(usize),
     #[error("the body is damaged: {0}")]
     Damaged(#[from] io::Error),
+    #[error(transparent)]
+    Room(#[from] SinkError),
 }
+
+/// Told of every length that a payload reaches, so that it can take room for it, or stop.
+pub(crate) type Reached<'a> = &'a mut dyn FnMut(usize) -> Result<(), SinkError>;
 
 impl Compression {
     /// The compression a header names; `None` if it is not known or there are several.
@@ -55,24 +62,29 @@ impl Compression {
     }
 
     /// The bytes before compression, read to the end of the last member; an error past `limit` of them.
-    pub(crate) fn decompress(self, bytes: Bytes, limit: usize) -> Result<Bytes, CompressionError> {
+    pub(crate) fn decompress(
+        self,
+        bytes: Bytes,
+        limit: usize,
+        reached: Reached<'_>,
+    ) -> Result<Bytes, CompressionError> {
         if self == Self::Identity || bytes.is_empty() {
             return if bytes.len() > limit { Err(CompressionError::TooLarge(limit)) } else { Ok(bytes) };
         }
         match self {
-            Self::Gzip => read(flate2::bufread::MultiGzDecoder::new(&bytes[..]), limit),
-            Self::Deflate => read(flate2::bufread::ZlibDecoder::new(&bytes[..]), limit),
+            Self::Gzip => read(flate2::bufread::MultiGzDecoder::new(&bytes[..]), limit, reached),
+            Self::Deflate => read(flate2::bufread::ZlibDecoder::new(&bytes[..]), limit, reached),
             Self::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(&bytes[..])?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                read(decoder, limit)
+                read(decoder, limit, reached)
             }
             Self::Identity => Ok(bytes),
         }
     }
 }
 
-fn read(mut reader: impl Read, limit: usize) -> Result<Bytes, CompressionError> {
+fn read(mut reader: impl Read, limit: usize, reached: Reached<'_>) -> Result<Bytes, CompressionError> {
     let mut pieces = VecDeque::new();
     let mut total = 0;
     loop {
@@ -83,6 +95,7 @@ fn read(mut reader: impl Read, limit: usize) -> Result<Bytes, CompressionError> 
         if total > limit {
             return Err(CompressionError::TooLarge(limit));
         }
+        reached(total)?;
         pieces.push_back(piece);
         if got < wanted {
             return Ok(join(pieces, total));
@@ -157,9 +170,9 @@ pub(crate) mod tests {
         ];
         for (name, compression, body) in cases {
             let body = Bytes::from(body);
-            let found = compression.decompress(body.clone(), text.len()).unwrap();
+            let found = compression.decompress(body.clone(), text.len(), &mut |_| Ok(())).unwrap();
             assert!(found == text, "{name}");
-            let error = compression.decompress(body, text.len() - 1).unwrap_err();
+            let error = compression.decompress(body, text.len() - 1, &mut |_| Ok(())).unwrap_err();
             assert!(matches!(error, CompressionError::TooLarge(_)), "{name}: {error}");
         }
     }
@@ -171,9 +184,22 @@ pub(crate) mod tests {
             [("gzip", Compression::Gzip, gzip(&zeros)), ("zstd", Compression::Zstd, zstd(&zeros))]
         {
             let bomb = Bytes::from(member.repeat(1000));
-            let error = compression.decompress(bomb, 1 << 20).unwrap_err();
+            let error = compression.decompress(bomb, 1 << 20, &mut |_| Ok(())).unwrap_err();
             assert!(matches!(error, CompressionError::TooLarge(_)), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_payload_stops_where_room_does() {
+        let body = Bytes::from(gzip(&vec![0; 4 * PIECE_BYTES]));
+        let mut seen = Vec::new();
+        let full = SinkError::Invalid("full".to_owned());
+        let error = Compression::Gzip.decompress(body, usize::MAX / 2, &mut |total| {
+            seen.push(total);
+            if total > PIECE_BYTES { Err(full.clone()) } else { Ok(()) }
+        });
+        assert!(matches!(error, Err(CompressionError::Room(found)) if found == full));
+        assert_eq!(seen, [PIECE_BYTES, 2 * PIECE_BYTES]);
     }
 
     #[test]
@@ -188,7 +214,7 @@ pub(crate) mod tests {
             ("wide zstd", Compression::Zstd, vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]),
         ];
         for (name, compression, body) in cases {
-            let error = compression.decompress(body.into(), 1000).unwrap_err();
+            let error = compression.decompress(body.into(), 1000, &mut |_| Ok(())).unwrap_err();
             assert!(matches!(error, CompressionError::Damaged(_)), "{name}: {error}");
         }
     }

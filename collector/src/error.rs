@@ -56,6 +56,7 @@ impl From<CompressionError> for ReceiveError {
         match error {
             CompressionError::TooLarge(limit) => Self::TooLargeInside { limit },
             CompressionError::Damaged(error) => Self::Damaged(error),
+            CompressionError::Room(error) => Self::Sink(error),
         }
     }
 }

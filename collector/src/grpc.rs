@@ -125,8 +125,9 @@ async fn receive(
     let named = named.unwrap_or_default();
     let named =
         Compression::from_header(&named).ok_or_else(|| ReceiveError::Compression(named.into_owned()))?;
-    let (bytes, compression, _room) = message(receiver, named, body).await?;
-    receiver.store(&tenant, Payload { signal, encoding: Encoding::Protobuf, compression, bytes }).await
+    let (bytes, compression, permit) = message(receiver, named, body).await?;
+    let payload = Payload { signal, encoding: Encoding::Protobuf, compression, bytes, permit };
+    receiver.store(&tenant, payload).await
 }
 
 /// Reads the one message of a unary call. Its prefix tells the size before any of it is read.
@@ -151,12 +152,12 @@ async fn message(
     if length > limit {
         return Err(ReceiveError::TooLarge { limit });
     }
-    let room = receiver.admit(length, compression)?;
+    let permit = receiver.admit(length)?;
     let bytes = body.exactly(length).await?.ok_or(ReceiveError::Frame("it ends before its length"))?;
     if !body.at_end().await? {
         return Err(ReceiveError::Frame("a second message follows a unary call's first"));
     }
-    Ok((bytes, compression, room))
+    Ok((bytes, compression, permit))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

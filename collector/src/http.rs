@@ -108,8 +108,8 @@ async fn receive(
         expected: "application/x-protobuf or application/json",
     })?;
     let compression = compression(headers)?;
-    let (bytes, _room) = body.whole(|bytes| receiver.admit(bytes, compression)).await?;
-    receiver.store(&tenant, Payload { signal, encoding, compression, bytes }).await
+    let (bytes, permit) = body.whole(|bytes| receiver.admit(bytes)).await?;
+    receiver.store(&tenant, Payload { signal, encoding, compression, bytes, permit }).await
 }
 
 fn compression(headers: &HeaderMap) -> Result<Compression, ReceiveError> {

@@ -31,7 +31,7 @@ pub use decode::{DecodeError, Decoded, Encoding, Limits, decode};
 pub use grpc::{grpc_routes, serve_grpc};
 pub use http::http_router;
 pub use receiver::{Receiver, SignalCounts};
-pub use sink::{Permit, Sink, SinkError};
+pub use sink::{Permit, Room, Sink, SinkError};
 
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,9 @@ const TENANT_HEADER: &str = "x-scope-orgid";
 /// How much larger than its compressed form a payload is taken to be when room is asked for.
 const COMPRESSION_RATIO: usize = 8;
 
+/// How many times the size of a payload is taken for what is made of it: its rows, and a frame of the log.
+const ROWS_RATIO: usize = 2;
+
 /// Payloads up to this size, in bytes, are decoded where they arrive; larger ones on a thread that may block.
 const INLINE_BYTES_MAX: usize = 32 * 1024;
 
@@ -66,6 +69,7 @@ pub(crate) struct Payload {
     pub(crate) encoding: Encoding,
     pub(crate) compression: Compression,
     pub(crate) bytes: Bytes,
+    pub(crate) permit: Permit,
 }
 
 impl Receiver {
@@ -125,11 +129,7 @@ impl Receiver {
     }
 
     /// Room for a body of `bytes`.
-    pub(crate) fn admit(&self, bytes: usize, compression: Compression) -> Result<Permit, SinkError> {
-        let bytes = match compression {
-            Compression::Identity => bytes,
-            _ => bytes.saturating_mul(COMPRESSION_RATIO).min(self.config.request_bytes_max),
-        };
+    pub(crate) fn admit(&self, bytes: usize) -> Result<Permit, SinkError> {
         self.sink.admit(bytes)
     }
 
@@ -141,12 +141,12 @@ impl Receiver {
     /// Decodes a payload and stores its rows; what comes back is durable.
     pub(crate) async fn store(&self, tenant: &TenantName, payload: Payload) -> Result<Answer, ReceiveError> {
         let signal = payload.signal;
-        let decoded = self.decode(payload).await?;
+        let (decoded, permit) = self.decode(payload).await?;
         let rows = decoded.batch.rows.num_rows() as u64;
         // Without rows there is nothing to be made durable.
         let answer = match rows {
             0 => decoded.batch.answer,
-            _ => self.sink.write(tenant, decoded.batch).await?,
+            _ => self.sink.write(tenant, decoded.batch, permit).await?,
         };
         let counters = self.counters_of(signal);
         counters.received.fetch_add(rows, Ordering::Relaxed);
@@ -156,16 +156,25 @@ impl Receiver {
         Ok(answer)
     }
 
-    async fn decode(&self, payload: Payload) -> Result<Decoded, ReceiveError> {
+    /// Decodes a payload. The permit goes with it, onto the thread that works, and comes back with the rows: memory
+    /// stays counted where the client has gone away meanwhile.
+    async fn decode(&self, mut payload: Payload) -> Result<(Decoded, Permit), ReceiveError> {
         // The semaphore is never closed; were it, decoding would go on without it.
         let _turn = self.decodes.acquire().await.ok();
         let limit = self.config.request_bytes_max;
         let limits = self.config.limits();
         let received = UnixNanos::now();
         let inline = payload.compression == Compression::Identity && payload.bytes.len() <= INLINE_BYTES_MAX;
-        let work = move || -> Result<Decoded, ReceiveError> {
-            let bytes = payload.compression.decompress(payload.bytes, limit)?;
-            Ok(decode(payload.signal, bytes, payload.encoding, received, &limits)?)
+        let expected = match payload.compression {
+            Compression::Identity => 0,
+            _ => payload.bytes.len().saturating_mul(COMPRESSION_RATIO).min(limit),
+        };
+        let rows = ROWS_RATIO.saturating_mul(expected.max(payload.bytes.len()));
+        payload.permit.decode(expected.saturating_add(rows)).await?;
+        let work = move || -> Result<(Decoded, Permit), ReceiveError> {
+            let (bytes, permit) =
+                decompress(payload.bytes, payload.compression, limit, expected, payload.permit)?;
+            Ok((decode(payload.signal, bytes, payload.encoding, received, &limits)?, permit))
         };
         // A compressed body tells nothing of the work it makes.
         if inline { work() } else { tokio::task::spawn_blocking(work).await? }
@@ -178,4 +187,33 @@ impl Receiver {
             Signal::Metrics => &self.counters[2],
         }
     }
+}
+
+/// Decompresses a payload that was taken to become `expected` bytes, and takes room for what it is larger.
+fn decompress(
+    bytes: Bytes,
+    compression: Compression,
+    limit: usize,
+    expected: usize,
+    mut permit: Permit,
+) -> Result<(Bytes, Permit), ReceiveError> {
+    if compression == Compression::Identity {
+        return Ok((compression.decompress(bytes, limit, &mut |_| Ok(()))?, permit));
+    }
+    let mut held = expected;
+    let bytes = compression.decompress(bytes, limit, &mut |total| {
+        if total > held {
+            // Doubled, so that a large payload asks a few times only.
+            let more = held.max(total - held);
+            permit.grow(more)?;
+            held += more;
+        }
+        Ok(())
+    })?;
+    // Its rows only now: one that is too large is refused as that, and not for want of room.
+    let larger = bytes.len().saturating_sub(expected);
+    if larger > 0 {
+        permit.grow(larger.saturating_mul(ROWS_RATIO))?;
+    }
+    Ok((bytes, permit))
 }

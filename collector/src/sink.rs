@@ -5,22 +5,38 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use model::{Answer, Batch, TenantName};
 
-/// Room held for one request; dropping it gives the room back.
-pub type Permit = Box<dyn Send>;
+/// Room held for one request, in two parts: for its body, and for what is made of it. Dropping it gives both back.
+pub trait Room: Send + 'static {
+    /// Waits, for as long as a client may be kept waiting, for room to make rows of the body: `bytes` beside those
+    /// of the body. Asked for once, before anything is decompressed or decoded.
+    fn decode(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// Takes so many bytes more at once, or refuses: for a body that did not tell its size, and once decoding
+    /// has begun for a payload that decompresses to more than was thought.
+    fn grow(&mut self, bytes: usize) -> Result<(), SinkError>;
+}
+
+/// The room of one request.
+pub type Permit = Box<dyn Room>;
 
 /// Where decoded requests go. Owned by this room, implemented by the program over the store.
 ///
 /// It is called from many tasks at once, in no order. A call may be dropped before it ends, when a client goes
 /// away: the request is then unanswered, and may or may not have been stored.
 pub trait Sink: Send + Sync + 'static {
-    /// Asks for room before a body is read. `bytes` is what the body is expected to take in memory: the
-    /// announced size, a multiple of it if compressed, or the request limit if nothing is announced. The
-    /// permit is held until the answer is made.
+    /// Asks for room before a body is read: the size it announces, or that of the first piece where it announces
+    /// none. Refused here, a request has cost no memory.
     fn admit(&self, bytes: usize) -> Result<Permit, SinkError>;
 
     /// Stores a batch of at least one row. Ok means durable. The batch may be a repeat: then the answer that
-    /// the first one earned comes back.
-    fn write<'a>(&'a self, tenant: &'a TenantName, batch: Batch) -> BoxFuture<'a, Result<Answer, SinkError>>;
+    /// the first one earned comes back. The permit is the sink's from here on, to be dropped when the batch is
+    /// stored or given up, which can be after the call was dropped.
+    fn write<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        batch: Batch,
+        permit: Permit,
+    ) -> BoxFuture<'a, Result<Answer, SinkError>>;
 }
 
 /// Why a sink did not take a request.

@@ -12,13 +12,31 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
-use crate::{Permit, Sink, SinkError};
+use crate::{Permit, Room, Sink, SinkError};
+
+/// The bytes that were asked for, in order.
+pub(crate) type Asked = Arc<Mutex<Vec<usize>>>;
+
+/// Room without end that writes down what is asked.
+#[derive(Default)]
+pub(crate) struct TestRoom(pub(crate) Asked);
+
+impl Room for TestRoom {
+    fn decode(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move { self.grow(bytes) }.boxed()
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), SinkError> {
+        self.0.lock().unwrap().push(bytes);
+        Ok(())
+    }
+}
 
 /// A sink that keeps what it is given.
 #[derive(Default)]
 pub(crate) struct MemorySink {
     pub(crate) batches: Mutex<Vec<(TenantName, Batch)>>,
-    pub(crate) admitted: Mutex<Vec<usize>>,
+    pub(crate) admitted: Asked,
     /// What [`Sink::admit`] answers, if not yes.
     pub(crate) full: Option<SinkError>,
     /// What [`Sink::write`] answers, if not yes.
@@ -37,11 +55,16 @@ impl Sink for MemorySink {
         self.admitted.lock().unwrap().push(bytes);
         match &self.full {
             Some(error) => Err(error.clone()),
-            None => Ok(Box::new(())),
+            None => Ok(Box::new(TestRoom(Arc::clone(&self.admitted)))),
         }
     }
 
-    fn write<'a>(&'a self, tenant: &'a TenantName, batch: Batch) -> BoxFuture<'a, Result<Answer, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        batch: Batch,
+        _: Permit,
+    ) -> BoxFuture<'a, Result<Answer, SinkError>> {
         async move {
             if let Some(error) = &self.broken {
                 return Err(error.clone());

@@ -15,19 +15,27 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use model::predicate::RowKey;
 use model::{Reader, Signal, TimeRange, TraceId, UnixNanos};
-use storage::{Control, Observer, Scan, ScanStats, Snapshot, Store, StoreError};
+use storage::{
+    Control, MemoryFull, Observer, Purpose, Reservation, Scan, ScanStats, Snapshot, Store, StoreError,
+};
 use tokio::sync::Semaphore;
 
 use crate::error::QueryError;
 use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary};
 use crate::sql::{SqlAnswer, SqlEngine};
-use crate::{LIMIT_MAX, search};
+use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 
 /// The most bars of a histogram.
 const HISTOGRAM_BARS_MAX: usize = 1000;
 /// The most keys whose values are counted at once.
 const FACETS_MAX: usize = 20;
+/// What a scan is taken to need in bytes: pages of a few columns, and the batch made of them.
+const SCAN_BYTES: usize = 4 << 20;
+/// What a row of an answer is taken to need in bytes.
+const ROW_BYTES: usize = 1024;
+/// No scan reserves more than the memory of all queries divided by this.
+const SCAN_SHARE: usize = 8;
 
 /// A search, as the API's parameters say it.
 #[derive(Debug, Clone, Default)]
@@ -64,13 +72,11 @@ pub struct Limits {
     pub time: Duration,
     /// How many are answered at once; others are refused.
     pub concurrent_max: usize,
-    /// How much memory all SQL together may hold, in bytes.
-    pub memory_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(30), concurrent_max: 32, memory_bytes: 512 << 20 }
+        Self { time: Duration::from_secs(30), concurrent_max: 32 }
     }
 }
 
@@ -86,9 +92,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over a store.
+    /// An engine over a store, within the store's memory budget.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
-        let sql = SqlEngine::new(limits)?;
+        let sql = SqlEngine::new(Arc::clone(store.budget()), limits)?;
         Ok(Self {
             store,
             limits,
@@ -111,17 +117,18 @@ impl Engine {
     /// Traces with a span that matches, newest first.
     pub async fn traces(&self, reader: &Reader, search: &Search) -> Result<Page<TraceSummary>, QueryError> {
         let question = traces::Question::new(search)?;
-        self.ask(reader, move |snapshot, control| traces::list(snapshot, &question, control)).await
+        self.ask(reader, search.limit, move |snapshot, control| traces::list(snapshot, &question, control))
+            .await
     }
 
     /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
     pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
-        self.ask(reader, move |snapshot, control| traces::one(snapshot, id, control)).await
+        self.ask(reader, TRACE_ROWS_MAX, move |snapshot, control| traces::one(snapshot, id, control)).await
     }
 
     /// Services by rate, errors and duration.
     pub async fn services(&self, reader: &Reader, range: TimeRange) -> Result<Services, QueryError> {
-        self.ask(reader, move |snapshot, control| services::list(snapshot, range, control)).await
+        self.ask(reader, 0, move |snapshot, control| services::list(snapshot, range, control)).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
@@ -132,7 +139,8 @@ impl Engine {
     /// Answers a read-only SQL query over the tables.
     pub async fn sql(&self, reader: &Reader, sql: &str) -> Result<SqlAnswer, QueryError> {
         let _slot = self.slot()?;
-        self.sql.run(&self.store.snapshot(reader), sql).await
+        let memory = self.memory(0)?;
+        self.sql.run(&self.store.snapshot(reader), sql, memory).await
     }
 
     /// Seals, merges and indexes until nothing is left to do.
@@ -160,20 +168,31 @@ impl Engine {
         })
     }
 
-    /// Runs a question on a thread that may block. Dropping the future cancels it.
+    /// Memory for a scan that keeps `rows`, reserved before it begins. Where memory is short the question is
+    /// refused, and telemetry goes on being taken.
+    fn memory(&self, rows: usize) -> Result<Reservation, QueryError> {
+        let budget = self.store.budget();
+        let bytes = rows.saturating_mul(ROW_BYTES).saturating_add(SCAN_BYTES);
+        let most = budget.share(Purpose::Queries) / SCAN_SHARE;
+        budget.begin_query(bytes.min(most)).map_err(|full| QueryError::Short(full.to_string()))
+    }
+
+    /// Runs a question that keeps `rows` on a thread that may block. Dropping the future cancels it.
     async fn ask<T: Send + 'static>(
         &self,
         reader: &Reader,
+        rows: usize,
         question: impl FnOnce(&Snapshot, &Control) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let slot = self.slot()?;
+        let memory = self.memory(rows)?;
         let snapshot = self.store.snapshot(reader);
         let cancelled = Arc::new(AtomicBool::new(false));
         let control =
             Control { deadline: Instant::now() + self.limits.time, cancelled: Arc::clone(&cancelled) };
         let _cancel = CancelOnDrop(cancelled);
         let work = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
+            let _held = (slot, memory);
             question(&snapshot, &control)
         });
         work.await.map_err(|error| QueryError::Store(error.to_string()))?
@@ -189,7 +208,9 @@ impl Engine {
         let scan = Scan { signal, range: search.range, predicate: search::parse(&search.q, signal)? };
         check(search)?;
         let search = search.clone();
-        self.ask(reader, move |snapshot, control| page(snapshot, &scan, &search, convert, control)).await
+        let rows = search.limit;
+        self.ask(reader, rows, move |snapshot, control| page(snapshot, &scan, &search, convert, control))
+            .await
     }
 }
 
@@ -281,6 +302,8 @@ impl From<StoreError> for QueryError {
         match error {
             StoreError::Regex(message) => Self::invalid(message),
             StoreError::Cancelled => Self::Timeout("cancelled".to_owned()),
+            StoreError::Memory(MemoryFull::Never { .. }) => Self::Memory(error.to_string()),
+            StoreError::Memory(_) => Self::Short(error.to_string()),
             other => Self::Store(other.to_string()),
         }
     }

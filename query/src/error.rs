@@ -31,6 +31,9 @@ pub enum QueryError {
     /// Too many questions at once.
     #[error("{0}")]
     Busy(String),
+    /// The process is short of memory; the same question may be answered shortly.
+    #[error("{0}")]
+    Short(String),
     /// The time limit passed before anything was covered.
     #[error("{0}")]
     Timeout(String),
@@ -54,6 +57,11 @@ impl QueryError {
         Self::Bad { message: message.into(), position: None, expected: Vec::new() }
     }
 
+    /// Whether the same question may be answered if it is asked again shortly.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Short(_))
+    }
+
     /// The HTTP status, and the word that programs read.
     pub fn code(&self) -> (u16, &'static str) {
         match self {
@@ -64,6 +72,7 @@ impl QueryError {
             Self::TooLarge(_) => (413, "too_large"),
             Self::Memory(_) => (422, "memory_limit"),
             Self::Busy(_) => (429, "busy"),
+            Self::Short(_) => (503, "memory"),
             Self::Timeout(_) => (504, "time_limit"),
             Self::Store(_) => (500, "store"),
         }

@@ -27,7 +27,6 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -40,7 +39,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::StreamExt;
 use model::Signal;
-use storage::Snapshot;
+use storage::{MemoryBudget, Reservation, Snapshot};
 
 use crate::engine::Limits;
 use crate::error::QueryError;
@@ -88,6 +87,8 @@ pub struct SqlAnswer {
     pub batches: Vec<RecordBatch>,
     /// What it cost.
     pub stats: Stats,
+    /// The memory of the rows.
+    _memory: Arc<Reservation>,
 }
 
 /// Runs SQL with bounded memory and time.
@@ -99,26 +100,38 @@ pub(crate) struct SqlEngine {
 }
 
 impl SqlEngine {
-    pub(crate) fn new(limits: Limits) -> Result<Self, QueryError> {
+    /// SQL within a memory budget, which is DataFusion's pool.
+    pub(crate) fn new(budget: Arc<MemoryBudget>, limits: Limits) -> Result<Self, QueryError> {
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_memory_pool(budget)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc();
         let runtime = runtime.map_err(|error| QueryError::Store(error.to_string()))?;
         Ok(Self { runtime, threads: Arc::new(threads::Threads::new()?), time: limits.time })
     }
 
-    /// Answers one query over a snapshot, on threads of its own.
-    pub(crate) async fn run(&self, snapshot: &Snapshot, sql: &str) -> Result<SqlAnswer, QueryError> {
+    /// Answers one query over a snapshot, on threads of its own. `memory` is what its scans were given; it grows
+    /// with the answer and is held as long as that.
+    pub(crate) async fn run(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        memory: Reservation,
+    ) -> Result<SqlAnswer, QueryError> {
         check_size(sql)?;
         let (engine, snapshot, sql) = (self.clone(), snapshot.clone(), sql.to_owned());
-        let work = self.threads.run(async move { engine.answer(&snapshot, &sql).await });
+        let work = self.threads.run(async move { engine.answer(&snapshot, &sql, memory).await });
         // The query looks at its deadline itself; this is for one that does not give way.
         let answered = tokio::time::timeout(self.time + GRACE, work).await;
         answered.map_err(|_| out_of_time(self.time))?
     }
 
-    async fn answer(&self, snapshot: &Snapshot, sql: &str) -> Result<SqlAnswer, QueryError> {
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        mut memory: Reservation,
+    ) -> Result<SqlAnswer, QueryError> {
         let begun = Instant::now();
         let mut statement = allowed(sql)?;
         rewrite::rewrite(&mut statement)?;
@@ -126,7 +139,7 @@ impl SqlEngine {
         let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
         let (plan, stream) = planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
         let schema = stream.schema();
-        let (batches, partial) = self.collect(stream, deadline).await?;
+        let (batches, partial) = self.collect(stream, deadline, &mut memory).await?;
         let mut stats = Stats {
             segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -134,7 +147,7 @@ impl SqlEngine {
             ..Stats::default()
         };
         count_read(plan.as_ref(), &mut stats);
-        Ok(SqlAnswer { schema, batches, stats })
+        Ok(SqlAnswer { schema, batches, stats, _memory: Arc::new(memory) })
     }
 
     /// Plans a statement and begins to run it.
@@ -160,6 +173,7 @@ impl SqlEngine {
         &self,
         mut stream: SendableRecordBatchStream,
         deadline: tokio::time::Instant,
+        memory: &mut Reservation,
     ) -> Result<(Vec<RecordBatch>, Option<String>), QueryError> {
         let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
         loop {
@@ -170,7 +184,8 @@ impl SqlEngine {
             };
             let Some(batch) = next else { return Ok((batches, None)) };
             let batch = batch.map_err(|error| wrong(&error))?;
-            bytes += batch.get_array_memory_size();
+            let size = batch.get_array_memory_size();
+            bytes += size;
             if bytes > ANSWER_BYTES_MAX {
                 if batches.is_empty() {
                     let message =
@@ -179,6 +194,8 @@ impl SqlEngine {
                 }
                 return Ok((batches, Some(format!("answer size: {ANSWER_BYTES_MAX} bytes"))));
             }
+            let grown = memory.try_grow(size);
+            grown.map_err(|full| QueryError::Memory(format!("the answer needs too much memory: {full}")))?;
             let room = ROWS_MAX - rows;
             if batch.num_rows() > room {
                 batches.push(batch.slice(0, room));

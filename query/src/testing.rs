@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use model::{Answer, Batch, Reader, Signal, TenantName, schema};
-use storage::{Options, Store};
+use storage::{MemoryBudget, Options, Store};
 
 use crate::engine::{Engine, Limits};
 
@@ -25,6 +25,7 @@ pub(crate) struct Fixture {
     pub(crate) engine: Engine,
     pub(crate) reader: Reader,
     pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) budget: Arc<MemoryBudget>,
     _dir: tempfile::TempDir,
 }
 
@@ -34,9 +35,19 @@ impl Fixture {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, 1 << 30)
+    }
+
+    /// An engine within a budget of so many bytes.
+    pub(crate) fn with_memory(bytes: usize) -> Self {
+        Self::with(Limits::default(), bytes)
+    }
+
+    fn with(limits: Limits, memory_bytes: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let store = Store::open(dir.path(), Options::for_memory(1 << 28)).unwrap();
+        let budget = MemoryBudget::new(memory_bytes);
+        let store = Store::open(dir.path(), Options::within(Arc::clone(&budget))).unwrap();
         for (signal, rows) in [(Signal::Spans, spans()), (Signal::Logs, logs())] {
             let answer = Answer::default();
             let batch =
@@ -44,7 +55,7 @@ impl Fixture {
             runtime.block_on(store.write(&TenantName::default(), batch)).unwrap();
         }
         let engine = Engine::new(store, limits).unwrap();
-        Self { engine, reader: Reader::of(TenantName::default()), runtime, _dir: dir }
+        Self { engine, reader: Reader::of(TenantName::default()), runtime, budget, _dir: dir }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::budget::MemoryFull;
+
 /// How long a client should wait before it sends again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -15,6 +17,9 @@ pub enum StoreError {
     /// A queue or the memory budget is full; the same write may succeed shortly.
     #[error("{0} is full")]
     Busy(&'static str),
+    /// The memory budget has nothing left for this.
+    #[error(transparent)]
+    Memory(#[from] MemoryFull),
     /// An fsync failed. The kernel may have dropped pages, so nothing is acknowledged until a restart.
     #[error("the write-ahead log could not be synced and takes no more writes until a restart: {0}")]
     Poisoned(String),
@@ -111,13 +116,15 @@ impl StoreError {
 
     /// Whether a limit was reached that will be free again soon.
     pub fn is_at_capacity(&self) -> bool {
-        matches!(self, Self::Busy(_))
+        matches!(self, Self::Busy(_) | Self::Memory(MemoryFull::Full { .. } | MemoryFull::Short { .. }))
     }
 
     /// When a client should try again; `None` where trying again cannot help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Memory(MemoryFull::Never { .. }) => None,
             Self::Busy(_)
+            | Self::Memory(_)
             | Self::Poisoned(_)
             | Self::Io { .. }
             | Self::Catalog(_)

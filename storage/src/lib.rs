@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod budget;
 mod text;
 pub mod templates;
 mod columns;
@@ -22,16 +23,19 @@ mod snapshot;
 mod eval;
 mod scan;
 mod compaction;
+mod retention;
 mod store;
 mod tables;
 
 #[cfg(test)]
 mod testing;
 
+pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse, Purpose, Reservation};
 pub use error::{Result, StoreError};
+pub use retention::{Removed, Retention};
 pub use scan::{Control, Observer, Scan, ScanStats};
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
-pub use store::{Health, Options, Store};
+pub use store::{Health, Held, Options, Store};
 pub use tables::provider;
 pub use wal::{Recovery, WalPosition};

@@ -18,7 +18,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,21 +26,21 @@ use std::time::{Duration, Instant};
 use model::{Answer, Batch, Reader, Signal, TenantId, TenantName, UnixNanos};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::catalog::{self, Catalog};
+use crate::budget::{Gauge, MemoryBudget, MemoryUse, Purpose};
+use crate::catalog::{self, Catalog, Publication};
 use crate::error::{Result, StoreError};
 use crate::guard::{Guard, Key, Seen, Verdict};
 use crate::lock::DirLock;
 use crate::memtable::{Memtable, with_store_columns};
+use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 
-/// The share of the memory budget after which a memtable is sealed.
-const MEMTABLE_SHARE: usize = 16;
 /// The most bytes of rows in a memtable, whatever the memory budget.
 const MEMTABLE_BYTES_MAX: usize = 128 << 20;
-/// How many memtables full of rows may wait before writes are refused.
+/// How many memtables full of rows may wait before writes are refused: together the budget's share of fresh rows.
 const MEMTABLES_MAX: usize = 3;
 /// The age at which a memtable is sealed.
 const MEMTABLE_AGE: Duration = Duration::from_secs(300);
@@ -62,17 +62,29 @@ pub struct Options {
     pub fresh_bytes_max: usize,
     /// Whether segments are merged in the background.
     pub compaction: bool,
+    /// What is removed when it is too old, or too much.
+    pub retention: Retention,
+    /// The memory of the process, of which the store takes parts.
+    pub budget: Arc<MemoryBudget>,
 }
 
 impl Options {
-    /// What suits a memory budget for the whole process.
+    /// What suits a budget of so many bytes, of which reservations alone count.
     pub fn for_memory(bytes: usize) -> Self {
-        let memtable_bytes = (bytes / MEMTABLE_SHARE).clamp(MEMTABLE_BYTES_MIN, MEMTABLE_BYTES_MAX);
+        Self::within(MemoryBudget::new(bytes))
+    }
+
+    /// What suits a memory budget for the whole process.
+    pub fn within(budget: Arc<MemoryBudget>) -> Self {
+        let memtable_bytes = budget.share(Purpose::FreshRows) / MEMTABLES_MAX;
+        let memtable_bytes = memtable_bytes.clamp(MEMTABLE_BYTES_MIN, MEMTABLE_BYTES_MAX);
         Self {
             memtable_bytes,
             memtable_age: MEMTABLE_AGE,
             fresh_bytes_max: memtable_bytes * MEMTABLES_MAX,
             compaction: true,
+            retention: Retention::default(),
+            budget,
         }
     }
 }
@@ -84,9 +96,16 @@ pub struct Health {
     pub held_back: u64,
     /// Bytes of rows that are not in segments yet.
     pub fresh_bytes: u64,
+    /// What retention removed since the start.
+    pub removed: Removed,
+    /// How the memory budget is used.
+    pub memory: MemoryUse,
     /// What reading the log at start found.
     pub recovery: Recovery,
 }
+
+/// What is held until rows are in the memtables.
+pub type Held = Box<dyn Send>;
 
 /// A store. Cloning is cheap; all clones are one store.
 #[derive(Clone)]
@@ -115,7 +134,8 @@ struct Shared {
     caches: SegmentCaches,
     tenants: Mutex<HashMap<TenantName, TenantId>>,
     live: Mutex<Live>,
-    fresh_bytes: AtomicU64,
+    fresh_bytes: Gauge,
+    removed: Mutex<Removed>,
     wake: Condvar,
     /// One merge at a time: the seal thread and `compact` take turns.
     merging: Mutex<()>,
@@ -188,14 +208,14 @@ impl Store {
     }
 
     /// Opens a data directory that nobody writes to, changing nothing in it. The log is read into memory.
-    pub fn open_read_only(dir: &Path) -> Result<Self> {
+    pub fn open_read_only(dir: &Path, options: Options) -> Result<Self> {
         if !dir.join(catalog::FILE).exists() {
             return Err(StoreError::NotAStore { dir: dir.to_owned(), missing: catalog::FILE });
         }
         let lock = DirLock::shared(dir)?;
         let scratch = copy_catalog(dir)?;
         let opened = Catalog::open_copy(&scratch.join(catalog::FILE)).and_then(|catalog| {
-            let shared = Arc::new(Shared::new(dir, lock, Options::for_memory(0), catalog)?);
+            let shared = Arc::new(Shared::new(dir, lock, options, catalog)?);
             let (sealed, _) = shared.catalog.sealed()?;
             let recovery = Wal::peek(&dir.join("wal"), sealed, &mut |at, frame| shared.replay(at, &frame))?;
             Ok((shared, recovery))
@@ -220,6 +240,12 @@ impl Store {
     /// Stores a request. `Ok` means that its rows are durable and can be read, or that it repeats one that
     /// is; either way with the answer to give. A request that failed may be sent again.
     pub async fn write(&self, tenant: &TenantName, batch: Batch) -> Result<Answer> {
+        self.write_holding(tenant, batch, Box::new(())).await
+    }
+
+    /// As [`Self::write`], and drops `held` once the rows are in the memtables, or were refused: the memory that
+    /// was reserved for them. That may be after the returned future was dropped.
+    pub async fn write_holding(&self, tenant: &TenantName, batch: Batch, held: Held) -> Result<Answer> {
         let log = self.inner.log.as_ref().ok_or(StoreError::Closed)?;
         let shared = &self.inner.shared;
         if batch.rows.num_rows() == 0 {
@@ -242,7 +268,7 @@ impl Store {
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.
-        let command = Command::Append { frame: Box::new(frame), payload, claim, done };
+        let command = Command::Append { frame: Box::new(frame), payload, claim, done, held };
         log.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy("the queue of the write-ahead log"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -254,7 +280,12 @@ impl Store {
     /// Whether memory for fresh rows is left. Where it is not, [`Self::write`] refuses.
     pub fn has_room(&self) -> bool {
         let shared = &self.inner.shared;
-        shared.fresh_bytes.load(Ordering::Relaxed) <= shared.options.fresh_bytes_max as u64
+        shared.fresh_bytes.get() <= shared.options.fresh_bytes_max as u64
+    }
+
+    /// The memory of the process, of which this store takes parts.
+    pub fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.inner.shared.options.budget
     }
 
     /// What a reader sees now.
@@ -296,7 +327,9 @@ impl Store {
     pub fn health(&self) -> Health {
         Health {
             held_back: self.inner.shared.guard.held_back(),
-            fresh_bytes: self.inner.shared.fresh_bytes.load(Ordering::Relaxed),
+            fresh_bytes: self.inner.shared.fresh_bytes.get(),
+            removed: *lock(&self.inner.shared.removed),
+            memory: self.budget().usage(),
             recovery: self.inner.recovery,
         }
     }
@@ -336,6 +369,7 @@ impl Shared {
         let segments = segments.into_iter().map(|meta| Arc::new(Segment::new(dir, meta, caches.clone())));
         let live = Live { segments: segments.collect(), ..Live::default() };
         let tenants = catalog.tenants()?.into_iter().map(|(id, name)| (name, id)).collect();
+        let fresh_bytes = options.budget.gauge(Purpose::FreshRows);
         Ok(Self {
             dir: dir.to_owned(),
             lock,
@@ -345,7 +379,8 @@ impl Shared {
             caches,
             tenants: Mutex::new(tenants),
             live: Mutex::new(live),
-            fresh_bytes: AtomicU64::new(0),
+            fresh_bytes,
+            removed: Mutex::default(),
             wake: Condvar::new(),
             merging: Mutex::new(()),
             closing: AtomicBool::new(false),
@@ -389,9 +424,42 @@ impl Shared {
         live.active.bytes = live.active.bytes.saturating_add_signed(grown);
         live.active.since.get_or_insert_with(Instant::now);
         live.active.seen.extend(seen(frame));
-        let fresh = live.active.bytes + live.frozen.iter().map(|frozen| frozen.fresh.bytes).sum::<u64>();
-        self.fresh_bytes.store(fresh, Ordering::Relaxed);
+        self.count_fresh(live);
         Ok(())
+    }
+
+    /// Tells the budget how many bytes of rows are in memtables, frozen ones included.
+    fn count_fresh(&self, live: &Live) {
+        let frozen: u64 = live.frozen.iter().map(|frozen| frozen.fresh.bytes).sum();
+        self.fresh_bytes.set(live.active.bytes + frozen);
+    }
+
+    /// Removes what retention says is overdue at a time: one transaction of the catalog; the files go when the
+    /// last snapshot lets go. The caller holds `merging`, since a merge must not lose its inputs.
+    fn retire(&self, retention: &Retention, now: UnixNanos) -> Result<Removed> {
+        if !retention.is_limited() {
+            return Ok(Removed::default());
+        }
+        let segments = self.live().segments.clone();
+        let overdue = retention.overdue(segments.iter().map(|segment| &segment.meta), now);
+        if overdue.is_empty() {
+            return Ok(Removed::default());
+        }
+        let removed = Removed::of(overdue.iter().copied());
+        let ids: HashSet<&str> = overdue.iter().map(|meta| meta.id.as_str()).collect();
+        let publication = Publication {
+            removed: ids.iter().map(|id| (*id).to_owned()).collect(),
+            ..Publication::default()
+        };
+        // Should this fail, the segments stay: the commit may hold after a restart all the same.
+        self.catalog.publish(&publication)?;
+        self.live().segments.retain(|segment| !ids.contains(segment.meta.id.as_str()));
+        let gone = segments.iter().filter(|segment| ids.contains(segment.meta.id.as_str()));
+        gone.for_each(|segment| segment.replace());
+        lock(&self.removed).add(removed);
+        let Removed { segments, rows, bytes } = removed;
+        tracing::info!(segments, rows, bytes, "retention removed segments");
+        Ok(removed)
     }
 
     /// Tells both threads and whoever waits for them that the store ends. Under the lock that waiters hold

@@ -100,6 +100,7 @@ fn explained(status: StatusCode) -> (&'static str, &'static str) {
         404 => ("Not found", "What was exported a moment ago is found at once: reload, or search for it."),
         422 => ("Too large a question", "Ask about a shorter time or fewer rows."),
         429 => ("Too many questions at once", "Wait a moment and reload."),
+        503 => ("Memory is short", "Telemetry is taken first. Wait a moment and reload."),
         504 => ("The time limit passed", "Ask about a shorter time, or add a term that fewer rows match."),
         _ => ("Something went wrong here", "Reload. If it stays, the program's standard error says more."),
     }

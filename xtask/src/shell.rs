@@ -6,6 +6,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,9 +18,20 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }
 
-/// The folder of the workspace.
+/// The folder of the workspace this was started for, which need not be the one it was built in: checkouts may
+/// share a target directory, and with it this program. Cargo tells it; started by hand it is looked for upwards.
 pub(crate) fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let told = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let told = told.and_then(|manifest| manifest.parent().map(Path::to_owned));
+        let found = || {
+            let here = env::current_dir().ok()?;
+            let mut around = here.ancestors();
+            around.find(|folder| folder.join("xtask/Cargo.toml").is_file()).map(Path::to_owned)
+        };
+        told.or_else(found).unwrap_or_else(|| PathBuf::from("."))
+    })
 }
 
 /// The program under test, which the build put beside this one.

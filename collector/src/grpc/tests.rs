@@ -149,7 +149,7 @@ async fn what_is_not_there_is_unimplemented_and_what_is_not_grpc_is_415() {
 async fn room_is_asked_for_by_the_frames_length() {
     let sink = Arc::new(MemorySink::default());
     call(Arc::clone(&sink) as _, PATH, &[GRPC_TYPE], frame(0, &payload())).await;
-    assert_eq!(*sink.admitted.lock().unwrap(), [payload().len()]);
+    assert_eq!(*sink.admitted.lock().unwrap(), [payload().len(), 2 * payload().len()]);
 }
 
 #[tokio::test]

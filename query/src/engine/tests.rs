@@ -1,3 +1,5 @@
+use storage::Purpose;
+
 use super::*;
 use crate::testing::Fixture;
 
@@ -24,6 +26,22 @@ fn searches_find_rows_newest_first() {
         }
         fixture.runtime.block_on(fixture.engine.compact()).unwrap();
     }
+}
+
+#[test]
+fn questions_are_refused_while_memory_is_short() {
+    let fixture = Fixture::new();
+    let held = || fixture.budget.reserved_for(Purpose::Queries);
+    let fresh = fixture.budget.gauge(Purpose::FreshRows);
+    for (used, status) in [(85, None), (91, Some((503, "memory"))), (0, None)] {
+        fresh.set(fixture.budget.bytes() as u64 / 100 * used);
+        let page = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &search("")));
+        assert_eq!(page.map(drop).err().map(|error| error.code()), status, "{used}");
+        let rows = fixture.runtime.block_on(fixture.engine.sql(&fixture.reader, "SELECT 1"));
+        assert_eq!(rows.map(drop).err().map(|error| error.code()), status, "{used}");
+        assert_eq!(held(), 0, "{used}");
+    }
+    assert_eq!(fixture.budget.usage().refused[Purpose::Queries as usize], 2);
 }
 
 #[test]

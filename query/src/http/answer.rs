@@ -41,7 +41,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, code) = self.error.code();
         let request_id = request_id();
-        if status >= 500 {
+        if status >= 500 && !self.error.is_temporary() {
             tracing::error!(error = %self.error, request_id, "a question could not be answered");
         }
         let (position, expected) = match &self.error {
@@ -61,7 +61,7 @@ impl IntoResponse for Failure {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response =
             (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if self.error.is_temporary() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

@@ -1,5 +1,6 @@
 use arrow::array::RecordBatch;
 use serde_json::{Value, json};
+use storage::Purpose;
 
 use super::*;
 use crate::testing::Fixture;
@@ -146,11 +147,32 @@ fn a_syntax_error_has_its_place() {
 
 #[test]
 fn too_much_memory_is_refused_and_named() {
-    let fixture = Fixture::with_limits(Limits { memory_bytes: 1 << 20, ..Limits::default() });
+    // Queries have about a megabyte of it.
+    let fixture = Fixture::with_memory(4 << 20);
     let greedy =
         "SELECT a.value, b.value FROM generate_series(1, 3000) a, generate_series(1, 3000) b ORDER BY 2, 1";
     let (status, message) = ask(&fixture, greedy).unwrap_err();
     assert_eq!(status, 422, "{message}");
+}
+
+#[test]
+fn an_answer_holds_its_memory_for_as_long_as_it_is_held() {
+    let fixture = Fixture::new();
+    let held = || fixture.budget.reserved_for(Purpose::Queries);
+    let answer =
+        fixture.runtime.block_on(fixture.engine.sql(&fixture.reader, "SELECT * FROM spans")).unwrap();
+    assert!(held() > 0);
+    drop(answer);
+    assert_eq!(held(), 0);
+    // A share that scans fit into, and answers of 4 MiB do not.
+    let fixture = Fixture::with_memory(16 << 20);
+    let large =
+        "SELECT a.value, b.value FROM generate_series(1, 500) a, generate_series(1, 500) b LIMIT 100000";
+    let large =
+        large.replace("a.value, b.value", "a.value, b.value, a.value + b.value, a.value * b.value, 1, 2, 3");
+    let (status, message) = ask(&fixture, &large).unwrap_err();
+    assert_eq!(status, 422, "{message}");
+    assert!(message.contains("memory"), "{message}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Frozen, Shared};
+use super::{Frozen, Held, Shared};
 use crate::error::{Result, StoreError};
 use crate::guard::Claim;
 use crate::wal::{Committed, Frame, Wal};
@@ -18,7 +18,13 @@ const GROUP_BYTES_MAX: usize = 32 << 20;
 /// What the log thread is asked to do.
 pub(super) enum Command {
     /// Make a request durable and readable.
-    Append { frame: Box<Frame>, payload: Vec<u8>, claim: Option<Claim>, done: oneshot::Sender<Result<()>> },
+    Append {
+        frame: Box<Frame>,
+        payload: Vec<u8>,
+        claim: Option<Claim>,
+        done: oneshot::Sender<Result<()>>,
+        held: Held,
+    },
     /// Freeze the memtables. Answers `None` if there are no rows.
     Freeze { done: oneshot::Sender<Result<Option<Arc<Frozen>>>> },
     /// End once everything before this is done.
@@ -30,6 +36,7 @@ struct Waiting {
     frame: Box<Frame>,
     claim: Option<Claim>,
     done: oneshot::Sender<Result<()>>,
+    held: Held,
 }
 
 pub(super) fn spawn(
@@ -56,8 +63,8 @@ impl LogThread {
         let mut next = commands.blocking_recv();
         while let Some(command) = next.take() {
             match command {
-                Command::Append { frame, payload, claim, done } => {
-                    let first = (Waiting { frame, claim, done }, payload);
+                Command::Append { frame, payload, claim, done, held } => {
+                    let first = (Waiting { frame, claim, done, held }, payload);
                     next = self.commit_group(first, &mut commands);
                 }
                 Command::Freeze { done } => drop(done.send(self.freeze())),
@@ -81,10 +88,10 @@ impl LogThread {
         let mut other = None;
         while bytes < GROUP_BYTES_MAX {
             match commands.try_recv() {
-                Ok(Command::Append { frame, payload, claim, done }) => {
+                Ok(Command::Append { frame, payload, claim, done, held }) => {
                     bytes += payload.len();
                     payloads.push((payload, frame.batch.rows.num_rows() as u32));
-                    waiting.push(Waiting { frame, claim, done });
+                    waiting.push(Waiting { frame, claim, done, held });
                 }
                 Ok(command) => {
                     other = Some(command);
@@ -110,12 +117,14 @@ impl LogThread {
         let mut answers = Vec::with_capacity(waiting.len());
         {
             let mut live = self.shared.live();
-            for (Waiting { frame, claim, done }, at) in waiting.into_iter().zip(committed) {
+            for (Waiting { frame, claim, done, held }, at) in waiting.into_iter().zip(committed) {
                 let inserted = self.shared.insert(&mut live, *at, &frame);
                 if let (Some(claim), Ok(())) = (claim, &inserted) {
                     claim.done(frame.arrival, &frame.batch.answer);
                 }
                 answers.push((done, inserted));
+                // From here on the rows count as fresh.
+                drop(held);
             }
             if live.active.bytes >= self.shared.options.memtable_bytes as u64 {
                 self.shared.wake.notify_all();

@@ -142,8 +142,7 @@ impl SealThread {
         let mut live = self.shared.live();
         live.segments.extend(segments);
         live.frozen.retain(|other| !Arc::ptr_eq(other, frozen));
-        let fresh = live.active.bytes + live.frozen.iter().map(|frozen| frozen.fresh.bytes).sum::<u64>();
-        self.shared.fresh_bytes.store(fresh, Ordering::Relaxed);
+        self.shared.count_fresh(&live);
         drop(live);
         for file in &frozen.log_files {
             // A file that stays is read again at the next start, and found to be sealed.
@@ -166,10 +165,13 @@ impl Drop for EndOnDrop {
 pub(super) fn spawn_merging(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
     let run = move || {
         while wait_tick(&shared) {
+            let Ok(_turn) = shared.merging.try_lock() else { continue };
+            if let Err(error) = shared.retire(&shared.options.retention, UnixNanos::now()) {
+                tracing::error!(%error, "retention failed and will be tried again");
+            }
             if !shared.options.compaction {
                 continue;
             }
-            let Ok(_turn) = shared.merging.try_lock() else { continue };
             match merge_next(&shared, Eagerness::Background) {
                 Ok(_) | Err(StoreError::Closed) => {}
                 Err(error) => tracing::error!(%error, "a merge failed; what it could not read is left out"),

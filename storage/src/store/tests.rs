@@ -5,6 +5,7 @@ use model::predicate::{Compare, RowKey};
 use model::{Field, Level, Predicate, Test, TimeRange, TraceId};
 
 use super::*;
+use crate::segment::SegmentMeta;
 use crate::testing::{logs, request, rows};
 use crate::{Control, Scan};
 
@@ -213,6 +214,68 @@ fn days_go_to_segments_of_their_own_up_to_a_limit() {
 }
 
 #[test]
+fn retention_removes_whole_segments_and_leaves_what_is_being_read() {
+    let mut fixture = Fixture::new();
+    for (number, body) in ["one", "two", "three"].into_iter().enumerate() {
+        fixture.logs("a", number as i64, &[body]);
+        fixture.store().seal().unwrap();
+    }
+    fixture.logs("a", 9, &["fresh"]);
+    let held = fixture.store().snapshot(&reader());
+    let segments: Vec<SegmentMeta> =
+        held.table(Signal::Logs).segments.iter().map(|segment| segment.meta.clone()).collect();
+    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let on_disk = |fixture: &Fixture| {
+        segments.iter().filter(|segment| fixture.dir.path().join(segment.path()).exists()).count()
+    };
+    let now = UnixNanos::now();
+    let later = UnixNanos(now.0 + 2 * DAY);
+    let by_age = Retention { age: Some(Duration::from_secs(86_400)), bytes: None };
+    let by_size = Retention { age: None, bytes: Some(bytes - 1) };
+    let retire = |fixture: &Fixture, retention: &Retention, now| {
+        let shared = &fixture.store().inner.shared;
+        let _turn = lock(&shared.merging);
+        shared.retire(retention, now).unwrap()
+    };
+
+    assert_eq!(retire(&fixture, &Retention::default(), later), Removed::default());
+    assert_eq!(retire(&fixture, &by_age, now), Removed::default());
+    let first = retire(&fixture, &by_size, now);
+    assert_eq!((first.segments, first.rows), (1, 1));
+    assert_eq!(retire(&fixture, &by_size, now), Removed::default(), "it fits now");
+    assert_eq!(fixture.bodies(Predicate::All).len(), 3);
+    let rest = retire(&fixture, &by_age, later);
+    assert_eq!((rest.segments, rest.rows, rest.bytes), (2, 2, bytes - first.bytes));
+    assert_eq!(fixture.store().health().removed, Removed { segments: 3, rows: 3, bytes });
+    assert_eq!(fixture.bodies(Predicate::All), ["fresh"]);
+
+    assert_eq!(bodies(&held, Predicate::All).len(), 4, "the snapshot was taken before");
+    assert_eq!(on_disk(&fixture), 3);
+    drop(held);
+    assert_eq!(on_disk(&fixture), 0);
+    fixture.crash();
+    assert_eq!(fixture.bodies(Predicate::All), ["fresh"]);
+}
+
+#[test]
+fn memory_of_a_write_is_held_until_its_rows_count_as_fresh() {
+    let fixture = Fixture::new();
+    let budget = Arc::clone(fixture.store().budget());
+    let held = Box::new(budget.try_reserve(Purpose::Decoding, 1000).unwrap());
+    assert_eq!(budget.reserved_for(Purpose::Decoding), 1000);
+    let batch = request(Signal::Logs, logs("a", 1, &["one"]), 1);
+    let tenant = TenantName::default();
+    let write = fixture.store().write_holding(&tenant, batch, held);
+    fixture.runtime.block_on(write).unwrap();
+    assert_eq!(budget.reserved_for(Purpose::Decoding), 0);
+    let fresh = fixture.store().health().fresh_bytes;
+    assert!(fresh > 0);
+    assert_eq!(budget.reserved_for(Purpose::FreshRows) as u64, fresh);
+    fixture.store().seal().unwrap();
+    assert_eq!(budget.reserved_for(Purpose::FreshRows), 0);
+}
+
+#[test]
 fn tenants_do_not_see_each_other() {
     let fixture = Fixture::new();
     let other = TenantName::new("other").unwrap();
@@ -297,19 +360,22 @@ fn a_directory_has_one_writer_and_readers_change_nothing() {
     fixture.store().describe_holder("the first").unwrap();
     let second = Store::open(fixture.dir.path(), options()).map(drop).unwrap_err();
     assert!(second.to_string().contains("in use by the first"), "{second}");
-    let reading = Store::open_read_only(fixture.dir.path()).map(drop).unwrap_err();
+    let reading = Store::open_read_only(fixture.dir.path(), options()).map(drop).unwrap_err();
     assert!(matches!(reading, StoreError::Locked { .. }), "{reading}");
 
     let copy = tempfile::tempdir().unwrap();
     copy_dir(fixture.dir.path(), copy.path());
     let before = listing(copy.path());
-    let store = Store::open_read_only(copy.path()).unwrap();
+    let store = Store::open_read_only(copy.path(), options()).unwrap();
     assert_eq!(bodies(&store.snapshot(&reader()), Predicate::All), ["one"]);
     let writing = Store::open(copy.path(), options()).map(drop).unwrap_err();
     assert!(writing.to_string().contains("a command that reads it"), "{writing}");
     drop(store);
     assert_eq!(listing(copy.path()), before);
-    assert!(matches!(Store::open_read_only(&copy.path().join("wal")), Err(StoreError::NotAStore { .. })));
+    assert!(matches!(
+        Store::open_read_only(&copy.path().join("wal"), options()),
+        Err(StoreError::NotAStore { .. })
+    ));
 }
 
 /// Every file below a directory with its bytes.
@@ -356,7 +422,7 @@ fn a_data_directory_of_format_1_is_read_for_ever() {
     let copy = tempfile::tempdir().unwrap();
     copy_dir(&kept, copy.path());
     let expected = ["in the log", "sealed", "merged two", "merged one"];
-    let read = Store::open_read_only(copy.path()).unwrap();
+    let read = Store::open_read_only(copy.path(), options()).unwrap();
     assert_eq!(bodies(&read.snapshot(&reader()), Predicate::All), expected);
     drop(read);
     let written = Store::open(copy.path(), options()).unwrap();
