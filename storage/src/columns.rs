@@ -293,15 +293,18 @@ pub(crate) fn join(signal: Signal, batches: &[&RecordBatch]) -> Result<(Layout, 
     Ok((layout, joined))
 }
 
-/// Joins dictionaries. Values that repeat between them become one; where nearly all differ anyway, they are
-/// put one behind another without a look.
+/// After so many values it is known whether looking for repeated ones pays.
+const LOOKED_AT_MAX: usize = 8192;
+/// It does not where more than this part in eight differs.
+const DIFFERENT_EIGHTHS_MAX: usize = 6;
+
+/// Joins dictionaries. Values that repeat between them become one; where nearly all of the first values
+/// differ, further ones are put one behind another without a look.
 fn join_texts(parts: &[ArrayRef]) -> Result<DictionaryArray<Int32Type>, ArrowError> {
     let parts: Vec<&DictionaryArray<Int32Type>> =
         parts.iter().filter_map(|part| part.as_dictionary_opt::<Int32Type>()).collect();
     let rows: usize = parts.iter().map(|part| part.len()).sum();
-    let filled: usize = parts.iter().map(|part| part.len() - part.null_count()).sum();
-    let candidates: usize = parts.iter().map(|part| part.values().len()).sum();
-    let look = candidates * 2 <= filled.max(1);
+    let (mut look, mut looked_at) = (true, 0);
     let mut keys: Vec<i32> = Vec::with_capacity(rows);
     let (mut offsets, mut bytes) = (vec![0i32], Vec::<u8>::new());
     let mut seen: HashMap<&str, i32> = HashMap::new();
@@ -318,6 +321,10 @@ fn join_texts(parts: &[ArrayRef]) -> Result<DictionaryArray<Int32Type>, ArrowErr
         for text in values {
             // A null among the values is met where no row uses it.
             let text = text.unwrap_or_default();
+            if look && looked_at >= LOOKED_AT_MAX {
+                look = seen.len() * 8 <= looked_at * DIFFERENT_EIGHTHS_MAX;
+            }
+            looked_at += 1;
             mapped.push(match look {
                 true => match seen.get(text) {
                     Some(key) => *key,

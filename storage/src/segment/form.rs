@@ -490,3 +490,6 @@ fn delays(block: &RecordBatch) -> Result<(TimestampNanosecondArray, Int64Array)>
     let kept: TimestampNanosecondArray = (0..observed.len()).map(kept).collect();
     Ok((kept.with_timezone("UTC"), delays))
 }
+
+#[cfg(test)]
+mod tests;

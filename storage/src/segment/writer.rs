@@ -29,8 +29,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 /// More services than this are not listed in the footer.
 const SERVICES_MAX: usize = 1000;
-/// Text of which more than one in so many values differs is written without a dictionary.
-const DISTINCT_SHARE: u64 = 2;
+/// Text of which more than this part in eight of the values differs is written without a dictionary.
+const DIFFERENT_EIGHTHS_MAX: u64 = 6;
 /// Nanoseconds in a minute: spans are sorted by the minute of their start first.
 const MINUTE: i64 = 60 * 1_000_000_000;
 
@@ -300,7 +300,7 @@ fn properties(layout: &Layout) -> WriterProperties {
         let path = ColumnPath::new(vec![model::packed::field_name(&column.key)]);
         if column.kind == Kind::Double {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-        } else if column.kind == Kind::Text && column.distinct * DISTINCT_SHARE > column.rows {
+        } else if column.kind == Kind::Text && column.distinct * 8 > column.rows * DIFFERENT_EIGHTHS_MAX {
             properties = properties.set_column_dictionary_enabled(path, false);
         }
     }
