@@ -7,7 +7,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
-use model::{AnyValue, Level, Predicate, Signal, Test, attributes};
+use model::{AnyValue, Field, Level, Predicate, Signal, Test, TraceId, attributes};
 use roaring::RoaringBitmap;
 use std::collections::{HashMap, HashSet};
 use tantivy::directory::{OwnedBytes, RamDirectory};
@@ -38,10 +38,11 @@ const DESCRIPTOR_BYTES: usize = BinaryFuse8::DESCRIPTOR_LEN;
 enum Place {
     Text = 1,
     Record = 2,
+    Trace = 3,
 }
 
-fn hash(place: Place, term: &str) -> u64 {
-    xxh3_64_with_seed(term.as_bytes(), place as u64)
+fn hash(place: Place, term: &[u8]) -> u64 {
+    xxh3_64_with_seed(term, place as u64)
 }
 
 /// The schema and fields of the terms.
@@ -108,6 +109,7 @@ impl IndexWriter {
     /// Adds the next block: rows as they stand in the file, [`BLOCK_ROWS`] but in the last.
     pub(crate) fn add(&mut self, signal: Signal, rows: &RecordBatch) -> Result<()> {
         self.rows += rows.num_rows() as u64;
+        self.block.traces(rows);
         self.block.texts(signal, rows);
         self.block.attributes(rows);
         for (column, resource) in [("scope_attributes", false), ("resource_attributes", true)] {
@@ -206,7 +208,18 @@ impl Block {
     fn hashed_words(&mut self, text: &str) {
         for (_, run) in text::runs(text) {
             text::fold(run, &mut self.folded);
-            self.hashes.push(hash(Place::Text, &self.folded));
+            self.hashes.push(hash(Place::Text, self.folded.as_bytes()));
+        }
+    }
+
+    fn traces(&mut self, rows: &RecordBatch) {
+        let ids = rows.column_by_name("trace_id").and_then(|ids| ids.as_fixed_size_binary_opt());
+        let mut last: &[u8] = &[];
+        for id in ids.into_iter().flat_map(|ids| ids.iter()).flatten() {
+            if id != last {
+                self.hashes.push(hash(Place::Trace, id));
+                last = id;
+            }
         }
     }
 
@@ -294,7 +307,7 @@ impl Block {
     fn record_value(&mut self, key: &str, value: &AnyValue) {
         insert(&mut self.record, &term(key, None));
         if let Some(text) = value.text() {
-            self.hashes.push(hash(Place::Record, &term(key, Some(&text))));
+            self.hashes.push(hash(Place::Record, term(key, Some(&text)).as_bytes()));
             if key == EXCEPTION_MESSAGE {
                 self.hashed_words(&text);
             }
@@ -354,7 +367,7 @@ impl Block {
         super::write_term(key, Some(value), &mut text);
         match few {
             true => insert(&mut self.record, &text),
-            false => self.hashes.push(hash(Place::Record, &text)),
+            false => self.hashes.push(hash(Place::Record, text.as_bytes())),
         }
         self.term = text;
     }
@@ -448,13 +461,21 @@ impl Blocks {
                 };
                 self.attribute(*level, &term, matches!(test, Test::Equals(_)))?
             }
+            Predicate::Field(Field::Trace, Test::Equals(id)) => match id.parse::<TraceId>() {
+                Ok(id) => {
+                    let mut blocks = RoaringBitmap::new();
+                    self.filtered(hash(Place::Trace, &id.0), &mut blocks);
+                    Some(blocks)
+                }
+                Err(_) => None,
+            },
             _ => None,
         })
     }
 
     fn word(&self, token: &str) -> Result<RoaringBitmap> {
         let mut blocks = self.term(self.fields.text, token)?;
-        self.filtered(hash(Place::Text, token), &mut blocks);
+        self.filtered(hash(Place::Text, token.as_bytes()), &mut blocks);
         Ok(blocks)
     }
 
@@ -463,7 +484,7 @@ impl Blocks {
         let of_record = || -> Result<RoaringBitmap> {
             let mut blocks = self.term(record, term)?;
             if value {
-                self.filtered(hash(Place::Record, term), &mut blocks);
+                self.filtered(hash(Place::Record, term.as_bytes()), &mut blocks);
             }
             Ok(blocks)
         };
