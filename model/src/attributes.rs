@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -60,11 +61,7 @@ impl AnyValue {
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(value) => _ = write!(out, "{value}"),
             Self::Double(value) => write_double(out, *value),
-            Self::Bytes(bytes) => {
-                out.push_str("{\"$bytes\":\"");
-                BASE64.encode_string(bytes, out);
-                out.push_str("\"}");
-            }
+            Self::Bytes(bytes) => write_bytes(out, bytes),
             Self::Array(_) | Self::Map(_) if depth >= DEPTH_MAX => out.push_str("null"),
             Self::Array(values) => {
                 out.push('[');
@@ -178,12 +175,14 @@ fn entries_of(entries: serde_json::Map<String, serde_json::Value>) -> Vec<(Strin
     entries.into_iter().map(|(key, value)| (key, AnyValue::from_stored(value))).collect()
 }
 
-/// Collects attributes and writes them sorted, the last of a repeated key winning.
+/// Collects attributes and writes them sorted, the last of a repeated key winning. Used again and again it
+/// allocates nothing.
 #[derive(Debug, Default)]
 pub struct AttributesWriter {
+    /// Keys as they are, each followed by its value's stored text.
     text: String,
-    /// The key, and where its value stands in `text`.
-    entries: Vec<(String, std::ops::Range<usize>)>,
+    /// Where the keys and values stand in `text`.
+    entries: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl AttributesWriter {
@@ -192,10 +191,23 @@ impl AttributesWriter {
         self.put_at(key, value, 0);
     }
 
-    fn put_at(&mut self, key: &str, value: &AnyValue, depth: usize) {
+    /// Adds one attribute whose value `write` appends in this module's form.
+    pub fn put_with(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        let key_start = self.text.len();
+        self.text.push_str(key);
         let start = self.text.len();
-        value.write_at(&mut self.text, depth);
-        self.entries.push((key.to_owned(), start..self.text.len()));
+        write(&mut self.text);
+        self.entries.push((key_start..start, start..self.text.len()));
+    }
+
+    fn put_at(&mut self, key: &str, value: &AnyValue, depth: usize) {
+        self.put_with(key, |text| value.write_at(text, depth));
+    }
+
+    /// Takes back what was added of a key since the last finish.
+    pub fn remove(&mut self, key: &str) {
+        let text = &self.text;
+        self.entries.retain(|(found, _)| text[found.clone()] != *key);
     }
 
     /// Whether nothing was added since the last finish.
@@ -207,23 +219,24 @@ impl AttributesWriter {
     pub fn finish(&mut self, out: &mut String) {
         self.sort();
         out.push('{');
-        for (index, (key, range)) in self.entries.iter().enumerate() {
+        for (index, (key, value)) in self.entries.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            write_string(out, key);
+            write_string(out, &self.text[key.clone()]);
             out.push(':');
-            out.push_str(&self.text[range.clone()]);
+            out.push_str(&self.text[value.clone()]);
         }
         out.push('}');
         self.entries.clear();
         self.text.clear();
     }
 
-    /// As [`Self::finish`], for a map inside: one whose first key begins with `$` is wrapped.
-    fn finish_map(&mut self, out: &mut String) {
+    /// As [`Self::finish`], for a map inside a value: one whose first key begins with `$` is wrapped.
+    pub fn finish_map(&mut self, out: &mut String) {
         self.sort();
-        let wrapped = self.entries.first().is_some_and(|(key, _)| key.starts_with('$'));
+        let first = self.entries.first();
+        let wrapped = first.is_some_and(|(key, _)| self.text[key.clone()].starts_with('$'));
         if wrapped {
             out.push_str("{\"$map\":");
         }
@@ -234,15 +247,44 @@ impl AttributesWriter {
     }
 
     fn sort(&mut self) {
-        // A stable sort leaves the values of one key in order of arrival: the later one replaces the earlier.
-        self.entries.sort_by(|a, b| a.0.cmp(&b.0));
+        let text = &self.text;
+        // The values of one key stay in order of arrival, so that the later one replaces the earlier.
+        self.entries.sort_unstable_by(|(a, _), (b, _)| {
+            text[a.clone()].cmp(&text[b.clone()]).then(a.start.cmp(&b.start))
+        });
         self.entries.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
+            let same = text[later.0.clone()] == text[earlier.0.clone()];
             if same {
                 earlier.1 = later.1.clone();
             }
             same
         });
+    }
+}
+
+/// The entries of a stored text in its order: each key as [`quote`] gives it, and its value's stored text.
+pub fn entries(stored: &str) -> impl Iterator<Item = (&str, &str)> {
+    let bytes = stored.as_bytes();
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        if bytes.get(at) != Some(&b'"') {
+            return None;
+        }
+        let key_end = skip_value(bytes, at);
+        let value_start = key_end + 1;
+        let value_end = skip_value(bytes, value_start);
+        let entry = (stored.get(at..key_end)?, stored.get(value_start..value_end)?);
+        at = value_end + 1;
+        Some(entry)
+    })
+}
+
+/// The key that [`quote`] made `quoted` of.
+pub fn unquote(quoted: &str) -> Cow<'_, str> {
+    let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(quoted);
+    match inner.contains('\\') {
+        false => Cow::Borrowed(inner),
+        true => serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned),
     }
 }
 
@@ -273,18 +315,7 @@ pub fn get(stored: &str, key: &str) -> Option<AnyValue> {
 
 /// As [`get`], for a key quoted once by [`quote`] and looked up in many rows; gives the value's stored text.
 pub fn get_quoted<'a>(stored: &'a str, quoted_key: &str) -> Option<&'a str> {
-    let bytes = stored.as_bytes();
-    let mut at = 1;
-    while bytes.get(at) == Some(&b'"') {
-        let key_end = skip_value(bytes, at);
-        let value_start = key_end + 1;
-        let value_end = skip_value(bytes, value_start);
-        if stored.get(at..key_end)? == quoted_key {
-            return stored.get(value_start..value_end);
-        }
-        at = value_end + 1;
-    }
-    None
+    entries(stored).find(|(key, _)| *key == quoted_key).map(|(_, value)| value)
 }
 
 /// A key as it stands in stored text.
@@ -358,7 +389,15 @@ pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn write_double(out: &mut String, value: f64) {
+/// Writes bytes in this module's form.
+pub fn write_bytes(out: &mut String, bytes: &[u8]) {
+    out.push_str("{\"$bytes\":\"");
+    BASE64.encode_string(bytes, out);
+    out.push_str("\"}");
+}
+
+/// Writes a floating point number in this module's form.
+pub fn write_double(out: &mut String, value: f64) {
     if value.is_finite() {
         // Rust's debug form is the shortest that reads back the same, always with a point or an exponent.
         _ = write!(out, "{value:?}");

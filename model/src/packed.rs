@@ -13,9 +13,61 @@
 //!
 //! An attribute of a row stands in one of the two places, never in both. A batch without attribute columns,
 //! its rest never null, is the form that rows had before; every reader takes both.
+//!
+//! Terms:
+//! - *logical form*: the form before, in which `attributes` holds all of a row's attributes.
+//! - *sparse*: so seldom in the rows that a column would be nearly all nulls. Such keys go to the rest.
+//!
+//! [`AttributeColumns`] packs, [`unpack`] gives the logical form back.
+
+mod text;
+mod columns;
+mod unpack;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::{Signal, schema};
+
+pub use columns::{AttributeColumns, Key};
+pub use text::TextColumn;
+pub use unpack::{attributes, unpack};
 
 /// What the name of an attribute column begins with; the key follows.
 pub const ATTRIBUTE_PREFIX: &str = "attributes.";
 
 /// How many attribute columns a batch or a segment may have. Keys beyond them are in the rest.
 pub const ATTRIBUTE_COLUMNS_MAX: usize = 256;
+
+/// The name of the column that holds the rest, or in the logical form all attributes.
+pub const REST_COLUMN: &str = "attributes";
+
+/// The name of the column that holds an attribute.
+pub fn field_name(key: &str) -> String {
+    format!("{ATTRIBUTE_PREFIX}{key}")
+}
+
+/// The attribute whose column has this name; `None` if it is no attribute column.
+pub fn key(field_name: &str) -> Option<&str> {
+    field_name.strip_prefix(ATTRIBUTE_PREFIX)
+}
+
+/// The schema of a packed batch on its way in: [`crate::schema::wire`] with a nullable rest, and these
+/// attribute columns behind it.
+pub fn schema(signal: Signal, attribute_columns: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let wire = schema::wire(signal);
+    let fixed = wire.fields().iter().map(|field| with_rest_nullable(field, true));
+    Arc::new(Schema::new(fixed.chain(attribute_columns).collect::<Vec<_>>()))
+}
+
+/// The field; that of the rest may be null or not.
+fn with_rest_nullable(field: &Field, nullable: bool) -> Field {
+    match field.name() == REST_COLUMN {
+        true => field.clone().with_nullable(nullable),
+        false => field.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
