@@ -2,14 +2,22 @@
 //!
 //! Terms:
 //! - *envelope*: the resource and the scope that records are sent under.
-//! - *raw record*: a record cut out of its envelope but not yet read, so that one that is damaged can be
-//!   rejected alone, and only one at a time lies in memory as structs.
+//! - *record*: the bytes of a span, a log record or a metric. Its head is read first, so that one that cannot
+//!   be stored is rejected alone; then its attributes and lists go straight into the columns.
 //!
-//! The envelope is walked by `protobuf` or `json`; each raw record becomes a message of `opentelemetry_proto`,
-//! whichever its encoding; from there one path fills the columns.
+//! There is one path from bytes to columns: `wire` reads fields out of the borrowed payload, `protobuf` walks
+//! the envelope, `spans`, `logs` and `metrics` read records. JSON is first turned into the protobuf that means
+//! the same (`json`), and then goes the same way. The rows are packed (see [`model::packed`]).
+//!
+//! What the wire format, a record and its values may be is decided as `prost` decides it, but that text that
+//! is not UTF-8 is repaired and marked, and that depth is counted from the record.
 
+mod wire;
+mod shape;
 mod notes;
+mod marks;
 mod values;
+mod context;
 mod columns;
 mod resource;
 mod json;
@@ -21,24 +29,18 @@ mod metrics;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use model::attributes::AttributesWriter;
 use model::{Batch, Signal, UnixNanos};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use prost::Message;
-use serde_json::Value;
 
 use columns::Envelope;
-use notes::{Notes, Reason};
+use context::Context;
 use resource::Origin;
+use wire::WireError;
 
 /// How many attributes a record, scope or resource keeps, unless configured.
 const ATTRIBUTES_PER_RECORD_MAX: usize = 1024;
 
 /// How long an attribute's value may be in bytes, unless configured.
 const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
-
-const NOT_UTF8: Reason = "text must be UTF-8";
-const TOO_LATE: Reason = "times must be before 2262-04-11";
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,139 +108,48 @@ pub fn decode(
     received: UnixNanos,
     limits: &Limits,
 ) -> Result<Decoded, DecodeError> {
-    let context = Context::new(signal, received, limits);
-    match signal {
-        Signal::Spans => run(spans::SpanTable::default(), payload, encoding, context),
-        Signal::Logs => run(logs::LogTable::default(), payload, encoding, context),
-        Signal::Metrics => run(metrics::MetricTable::default(), payload, encoding, context),
-    }
-}
-
-fn run<T: Table>(
-    mut table: T,
-    payload: Bytes,
-    encoding: Encoding,
-    mut context: Context<'_>,
-) -> Result<Decoded, DecodeError> {
     let payload_hash = xxhash_rust::xxh3::xxh3_128(&payload);
-    match encoding {
-        Encoding::Protobuf => protobuf::walk(payload, &mut table, &mut context)?,
-        Encoding::Json => json::walk(&payload, &mut table, &mut context)?,
-    }
-    let batch = Batch {
-        signal: context.signal,
-        rows: table.finish()?,
-        payload_hash,
-        repeatable: context.repeatable,
-        answer: context.notes.answer(),
+    let mut context = Context::new(signal, received, limits);
+    let payload = match encoding {
+        Encoding::Protobuf => payload,
+        Encoding::Json => json::to_protobuf(&payload, signal, &mut context.notes)?.into(),
     };
-    Ok(Decoded {
-        batch,
-        attributes_dropped: context.notes.attributes_dropped,
-        values_cut: context.notes.values_cut,
-    })
+    let rows = match signal {
+        Signal::Spans => run(spans::SpanTable::default(), &payload, &mut context)?,
+        Signal::Logs => run(logs::LogTable::default(), &payload, &mut context)?,
+        Signal::Metrics => run(metrics::MetricTable::default(), &payload, &mut context)?,
+    };
+    let Context { notes, repeatable, .. } = context;
+    let batch = Batch { signal, rows, payload_hash, repeatable, answer: notes.answer() };
+    Ok(Decoded { batch, attributes_dropped: notes.attributes_dropped, values_cut: notes.values_cut })
 }
 
-/// The rows of one signal on their way.
-trait Table {
+fn run<'p, T: Table<'p>>(
+    mut table: T,
+    payload: &'p [u8],
+    context: &mut Context<'_>,
+) -> Result<RecordBatch, DecodeError> {
+    let walked = protobuf::walk(payload, &mut table, context);
+    walked.map_err(|error| DecodeError::Protobuf(error.to_string()))?;
+    Ok(table.finish()?)
+}
+
+/// The rows of one signal on their way, out of a payload that lives as long as `'p`.
+trait Table<'p> {
     /// The columns every signal has.
     fn envelope(&mut self) -> &mut Envelope;
 
-    /// Adds the record, or notes why not; for metrics, each of its points.
-    fn push(&mut self, raw: Raw, origin: &Origin<'_>, context: &mut Context<'_>) -> Result<(), DecodeError>;
+    /// Adds the record, or notes why not; for metrics, each of its points. An error means that the bytes are no
+    /// record, and that the rows are worth nothing.
+    fn push(
+        &mut self,
+        record: &'p [u8],
+        origin: &Origin<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError>;
 
-    /// All rows.
+    /// All rows, packed.
     fn finish(self) -> Result<RecordBatch, ArrowError>;
-}
-
-/// A record that is not read yet.
-enum Raw {
-    Protobuf(Bytes),
-    Json(Value),
-}
-
-impl Raw {
-    /// Reads the record; `None` if it was rejected alone because its text is not UTF-8.
-    fn read<M: Message + Default>(
-        self,
-        from_json: fn(Value, &mut Notes) -> Result<M, DecodeError>,
-        notes: &mut Notes,
-    ) -> Result<Option<M>, DecodeError> {
-        match self {
-            Self::Json(value) => from_json(value, notes).map(Some),
-            Self::Protobuf(bytes) => match M::decode(bytes) {
-                Ok(message) => Ok(Some(message)),
-                Err(error) => {
-                    let text = error.to_string();
-                    // The crate's kinds of error are private: its words are all there is.
-                    if text.contains("not UTF-8") {
-                        notes.reject(NOT_UTF8, "");
-                        return Ok(None);
-                    }
-                    Err(DecodeError::Protobuf(text))
-                }
-            },
-        }
-    }
-}
-
-/// What is the same for a whole payload, and what is noted on the way.
-struct Context<'a> {
-    signal: Signal,
-    received: UnixNanos,
-    limits: &'a Limits,
-    notes: Notes,
-    /// Whether a second copy of the payload would be a repeat.
-    repeatable: bool,
-    writer: AttributesWriter,
-}
-
-impl<'a> Context<'a> {
-    fn new(signal: Signal, received: UnixNanos, limits: &'a Limits) -> Self {
-        let notes = Notes::new(signal);
-        Self { signal, received, limits, notes, repeatable: true, writer: AttributesWriter::default() }
-    }
-
-    /// Replaces `text` by attributes in their stored form; gives how many were dropped for their number or
-    /// the length of their key.
-    fn attributes(&mut self, list: Vec<KeyValue>, text: &mut String) -> i64 {
-        let bytes_max = self.limits.attribute_bytes_max;
-        let mut dropped = 0;
-        for (index, KeyValue { key, value, .. }) in list.into_iter().enumerate() {
-            if index >= self.limits.attributes_per_record_max || key.len() > bytes_max {
-                dropped += 1;
-            } else {
-                let value = values::convert(value, bytes_max, &mut self.notes);
-                self.writer.put(&key, &value);
-            }
-        }
-        text.clear();
-        self.writer.finish(text);
-        self.notes.attributes_dropped += dropped;
-        i64::try_from(dropped).unwrap_or(i64::MAX)
-    }
-}
-
-/// A time as OTLP sends it.
-fn stored_time(nanos: u64) -> Result<UnixNanos, Reason> {
-    UnixNanos::from_wire(nanos).ok_or(TOO_LATE)
-}
-
-/// A time that is absent when 0.
-fn optional_time(nanos: u64) -> Result<Option<UnixNanos>, Reason> {
-    if nanos == 0 { Ok(None) } else { stored_time(nanos).map(Some) }
-}
-
-/// An optional id: absent if empty or all zero, and noted if its length is wrong.
-fn optional_id<const N: usize>(bytes: &[u8], notes: &mut Notes, label: &str) -> Option<[u8; N]> {
-    if bytes.iter().all(|byte| *byte == 0) {
-        return None;
-    }
-    let id = bytes.try_into().ok();
-    if id.is_none() {
-        notes.warn("a trace_id has 16 bytes and a span_id 8: stored without it", label);
-    }
-    id
 }
 
 #[cfg(test)]

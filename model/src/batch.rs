@@ -9,7 +9,8 @@ use crate::Signal;
 pub struct Batch {
     /// The table of the rows.
     pub signal: Signal,
-    /// Rows in [`crate::schema::wire`]'s schema for the signal, in the order they were sent. May be empty.
+    /// Rows in the packed form of [`crate::schema::wire`]'s schema for the signal (see [`crate::packed`]), in the
+    /// order they were sent. May be empty.
     pub rows: RecordBatch,
     /// A 128-bit hash of the payload after decompression, by which a repeat is known.
     pub payload_hash: u128,

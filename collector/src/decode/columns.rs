@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray, ListBuilder,
-    StringBuilder, StringDictionaryBuilder, StructArray, TimestampNanosecondBuilder,
+    Array, ArrayRef, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray, ListBuilder, RecordBatch,
+    StructArray, TimestampNanosecondBuilder,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
+use model::Signal;
+use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, TextColumn};
 use model::schema::timestamp;
 
+use super::marks::{Marks, repair};
 use super::resource::Origin;
-
-/// Text that repeats.
-pub(super) type Dictionary = StringDictionaryBuilder<Int32Type>;
 
 /// A builder of times.
 pub(super) fn times() -> TimestampNanosecondBuilder {
@@ -44,8 +44,25 @@ pub(super) fn push_numbers(lists: &mut ListBuilder<Float64Builder>, values: Opti
     lists.append(values.is_some());
 }
 
-/// The text, or null if it is empty: protobuf cannot tell the two apart.
-pub(super) fn non_empty(text: &str) -> Option<&str> {
+/// Adds a text.
+#[inline]
+pub(super) fn push_text(column: &mut TextColumn, text: &[u8], marks: &mut Marks) {
+    if !column.push_bytes(text) {
+        column.push(&repair(text, marks));
+    }
+}
+
+/// Adds a text, or null if it is empty: protobuf cannot tell the two apart.
+#[inline]
+pub(super) fn push_non_empty(column: &mut TextColumn, text: &[u8], marks: &mut Marks) {
+    match text.is_empty() {
+        true => column.push_null(),
+        false => push_text(column, text, marks),
+    }
+}
+
+/// The text, or null if it is empty.
+fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -103,35 +120,59 @@ impl Lists {
     }
 }
 
-/// The columns that every table has, in the order of the schema.
-#[derive(Default)]
+/// The columns that every table has, and those of attributes.
 pub(super) struct Envelope {
-    service_name: Dictionary,
-    service_namespace: Dictionary,
-    deployment_environment: Dictionary,
-    service_version: Dictionary,
-    service_instance_id: Dictionary,
-    resource_attributes: Dictionary,
-    scope_name: Dictionary,
-    scope_version: Dictionary,
-    scope_attributes: Dictionary,
-    attributes: StringBuilder,
+    service_name: TextColumn,
+    service_namespace: TextColumn,
+    deployment_environment: TextColumn,
+    service_version: TextColumn,
+    service_instance_id: TextColumn,
+    resource_attributes: TextColumn,
+    scope_name: TextColumn,
+    scope_version: TextColumn,
+    scope_attributes: TextColumn,
+    pub(super) attributes: AttributeColumns,
     dropped_attributes_count: Int64Builder,
     resource_dropped_attributes_count: Int64Builder,
     scope_dropped_attributes_count: Int64Builder,
-    resource_schema_url: Dictionary,
-    scope_schema_url: Dictionary,
-    resource_entity_refs: Dictionary,
+    resource_schema_url: TextColumn,
+    scope_schema_url: TextColumn,
+    resource_entity_refs: TextColumn,
     weight: Float64Builder,
     rows: usize,
     /// How many rows have an origin.
     closed: usize,
 }
 
+impl Default for Envelope {
+    fn default() -> Self {
+        Self {
+            service_name: TextColumn::default(),
+            service_namespace: TextColumn::default(),
+            deployment_environment: TextColumn::default(),
+            service_version: TextColumn::default(),
+            service_instance_id: TextColumn::default(),
+            resource_attributes: TextColumn::default(),
+            scope_name: TextColumn::default(),
+            scope_version: TextColumn::default(),
+            scope_attributes: TextColumn::default(),
+            attributes: AttributeColumns::new(ATTRIBUTE_COLUMNS_MAX),
+            dropped_attributes_count: Int64Builder::new(),
+            resource_dropped_attributes_count: Int64Builder::new(),
+            scope_dropped_attributes_count: Int64Builder::new(),
+            resource_schema_url: TextColumn::default(),
+            scope_schema_url: TextColumn::default(),
+            resource_entity_refs: TextColumn::default(),
+            weight: Float64Builder::new(),
+            rows: 0,
+            closed: 0,
+        }
+    }
+}
+
 impl Envelope {
-    /// Adds what a record has of its own.
-    pub(super) fn push(&mut self, attributes: &str, dropped: i64, weight: f64) {
-        self.attributes.append_value(attributes);
+    /// Adds what a record has of its own besides its attributes.
+    pub(super) fn push(&mut self, dropped: i64, weight: f64) {
         self.dropped_attributes_count.append_value(dropped);
         self.weight.append_value(weight);
         self.rows += 1;
@@ -145,47 +186,50 @@ impl Envelope {
         }
         self.closed = self.rows;
         let (resource, scope) = (origin.resource, origin.scope);
-        self.service_name.append_values(&resource.service_name, rows);
-        self.service_namespace.append_options(resource.service_namespace.as_deref(), rows);
-        self.deployment_environment.append_options(resource.deployment_environment.as_deref(), rows);
-        self.service_version.append_options(resource.service_version.as_deref(), rows);
-        self.service_instance_id.append_options(resource.service_instance_id.as_deref(), rows);
-        self.resource_attributes.append_values(&resource.attributes, rows);
-        self.scope_name.append_options(non_empty(&scope.name), rows);
-        self.scope_version.append_options(non_empty(&scope.version), rows);
-        self.scope_attributes.append_values(&scope.attributes, rows);
-        append_many(&mut self.resource_dropped_attributes_count, resource.dropped, rows);
-        append_many(&mut self.scope_dropped_attributes_count, scope.dropped, rows);
-        self.resource_schema_url.append_options(non_empty(&resource.schema_url), rows);
-        self.scope_schema_url.append_options(non_empty(&scope.schema_url), rows);
-        self.resource_entity_refs.append_options(resource.entity_refs.as_deref(), rows);
+        self.service_name.push_many(Some(&resource.service_name), rows);
+        self.service_namespace.push_many(resource.service_namespace.as_deref(), rows);
+        self.deployment_environment.push_many(resource.deployment_environment.as_deref(), rows);
+        self.service_version.push_many(resource.service_version.as_deref(), rows);
+        self.service_instance_id.push_many(resource.service_instance_id.as_deref(), rows);
+        self.resource_attributes.push_many(Some(resource.attributes.stored()), rows);
+        self.scope_name.push_many(non_empty(&scope.name), rows);
+        self.scope_version.push_many(non_empty(&scope.version), rows);
+        self.scope_attributes.push_many(Some(scope.attributes.stored()), rows);
+        self.resource_dropped_attributes_count.append_value_n(resource.dropped, rows);
+        self.scope_dropped_attributes_count.append_value_n(scope.dropped, rows);
+        self.resource_schema_url.push_many(non_empty(&resource.schema_url), rows);
+        self.scope_schema_url.push_many(non_empty(&scope.schema_url), rows);
+        self.resource_entity_refs.push_many(resource.entity_refs.as_deref(), rows);
     }
 
-    pub(super) fn finish(mut self) -> Vec<ArrayRef> {
-        vec![
-            Arc::new(self.service_name.finish()),
-            Arc::new(self.service_namespace.finish()),
-            Arc::new(self.deployment_environment.finish()),
-            Arc::new(self.service_version.finish()),
-            Arc::new(self.service_instance_id.finish()),
-            Arc::new(self.resource_attributes.finish()),
-            Arc::new(self.scope_name.finish()),
-            Arc::new(self.scope_version.finish()),
-            Arc::new(self.scope_attributes.finish()),
-            Arc::new(self.attributes.finish()),
+    /// The rows, with these columns behind those that every table has.
+    pub(super) fn finish(
+        mut self,
+        signal: Signal,
+        columns: impl IntoIterator<Item = ArrayRef>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let (rest, attributes) = self.attributes.finish();
+        let (fields, attributes): (Vec<Field>, Vec<ArrayRef>) = attributes.into_iter().unzip();
+        let common: [ArrayRef; 17] = [
+            self.service_name.finish(),
+            self.service_namespace.finish(),
+            self.deployment_environment.finish(),
+            self.service_version.finish(),
+            self.service_instance_id.finish(),
+            self.resource_attributes.finish(),
+            self.scope_name.finish(),
+            self.scope_version.finish(),
+            self.scope_attributes.finish(),
+            rest,
             Arc::new(self.dropped_attributes_count.finish()),
             Arc::new(self.resource_dropped_attributes_count.finish()),
             Arc::new(self.scope_dropped_attributes_count.finish()),
-            Arc::new(self.resource_schema_url.finish()),
-            Arc::new(self.scope_schema_url.finish()),
-            Arc::new(self.resource_entity_refs.finish()),
+            self.resource_schema_url.finish(),
+            self.scope_schema_url.finish(),
+            self.resource_entity_refs.finish(),
             Arc::new(self.weight.finish()),
-        ]
-    }
-}
-
-fn append_many(column: &mut Int64Builder, value: i64, rows: usize) {
-    for _ in 0..rows {
-        column.append_value(value);
+        ];
+        let columns = common.into_iter().chain(columns).chain(attributes).collect();
+        RecordBatch::try_new(packed::schema(signal, fields), columns)
     }
 }

@@ -4,33 +4,37 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder};
 use arrow::error::ArrowError;
-use model::{AnyValue, Signal, UnixNanos, schema};
-use opentelemetry_proto::tonic::common::v1::AnyValue as WireValue;
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use model::packed::TextColumn;
+use model::{AnyValue, Signal, UnixNanos};
 
-use super::columns::{Dictionary, Envelope, Ids, non_empty, times};
-use super::notes::{Notes, Reason};
+use super::Table;
+use super::columns::{Envelope, Ids, push_non_empty, times};
+use super::context::{AttributeList, Context, optional_time};
+use super::notes::Reason;
 use super::resource::Origin;
-use super::{Context, DecodeError, Raw, Table, json, optional_id, optional_time, values};
+use super::shape::{LOG_RECORD, check};
+use super::values::{Any, Stored, VALUE_DEPTH};
+use super::wire::{Fields, MESSAGE_DEPTH_MAX, Parts, WireError};
 
 /// The columns of log records.
-pub(super) struct LogTable {
+pub(super) struct LogTable<'p> {
     envelope: Envelope,
     time: TimestampNanosecondBuilder,
     observed_time: TimestampNanosecondBuilder,
     trace_id: Ids<16>,
     span_id: Ids<8>,
     severity_number: Int64Builder,
-    severity_text: Dictionary,
-    severity: Dictionary,
+    severity_text: TextColumn,
+    severity: TextColumn,
     body: StringBuilder,
-    body_type: Dictionary,
-    event_name: Dictionary,
+    body_type: TextColumn,
+    event_name: TextColumn,
     flags: Int64Builder,
-    text: String,
+    /// Those of the record being read.
+    attributes: AttributeList<'p>,
 }
 
-impl Default for LogTable {
+impl Default for LogTable<'_> {
     fn default() -> Self {
         Self {
             envelope: Envelope::default(),
@@ -39,14 +43,57 @@ impl Default for LogTable {
             trace_id: Ids::default(),
             span_id: Ids::default(),
             severity_number: Int64Builder::new(),
-            severity_text: Dictionary::new(),
-            severity: Dictionary::new(),
+            severity_text: TextColumn::default(),
+            severity: TextColumn::default(),
             body: StringBuilder::new(),
-            body_type: Dictionary::new(),
-            event_name: Dictionary::new(),
+            body_type: TextColumn::default(),
+            event_name: TextColumn::default(),
             flags: Int64Builder::new(),
-            text: String::new(),
+            attributes: AttributeList::default(),
         }
+    }
+}
+
+/// A log record but for its attributes.
+#[derive(Default)]
+struct LogHead<'p> {
+    time: u64,
+    observed_time: u64,
+    severity_number: i32,
+    severity_text: &'p [u8],
+    body: Parts<'p>,
+    dropped_attributes: u32,
+    flags: u32,
+    trace_id: &'p [u8],
+    span_id: &'p [u8],
+    event_name: &'p [u8],
+}
+
+impl<'p> LogHead<'p> {
+    fn read(
+        message: &'p [u8],
+        attributes: &mut AttributeList<'p>,
+        context: &Context<'_>,
+    ) -> Result<Self, WireError> {
+        let mut head = Self::default();
+        for field in Fields::new(message) {
+            let field = field?;
+            match field.tag {
+                1 => head.time = field.fixed64()?,
+                2 => head.severity_number = field.varint32()?.cast_signed(),
+                3 => head.severity_text = field.bytes()?,
+                5 => head.body.add(field.bytes()?),
+                6 => attributes.add(field.bytes()?, context.limits)?,
+                7 => head.dropped_attributes = field.varint32()?,
+                8 => head.flags = field.fixed32()?,
+                9 => head.trace_id = field.bytes()?,
+                10 => head.span_id = field.bytes()?,
+                11 => head.observed_time = field.fixed64()?,
+                12 => head.event_name = field.bytes()?,
+                _ => {}
+            }
+        }
+        Ok(head)
     }
 }
 
@@ -57,94 +104,106 @@ struct Times {
 }
 
 impl Times {
-    fn new(record: &LogRecord) -> Result<Self, Reason> {
-        Ok(Self {
-            sent: optional_time(record.time_unix_nano)?,
-            observed: optional_time(record.observed_time_unix_nano)?,
-        })
+    fn new(record: &LogHead<'_>) -> Result<Self, Reason> {
+        Ok(Self { sent: optional_time(record.time)?, observed: optional_time(record.observed_time)? })
     }
 }
 
-impl Table for LogTable {
+impl<'p> Table<'p> for LogTable<'p> {
     fn envelope(&mut self) -> &mut Envelope {
         &mut self.envelope
     }
 
-    fn push(&mut self, raw: Raw, _: &Origin<'_>, context: &mut Context<'_>) -> Result<(), DecodeError> {
-        context.notes.begin();
-        if let Some(record) = raw.read(json::log_record, &mut context.notes)? {
-            match Times::new(&record) {
-                Ok(times) => self.append(record, &times, context),
-                Err(reason) => context.notes.reject(reason, &record.event_name),
+    fn push(&mut self, record: &'p [u8], _: &Origin<'_>, context: &mut Context<'_>) -> Result<(), WireError> {
+        context.begin();
+        self.attributes.clear();
+        let head = LogHead::read(record, &mut self.attributes, context)?;
+        match Times::new(&head) {
+            Ok(times) => self.append(&head, &times, context),
+            Err(reason) => {
+                context.notes.reject(reason, head.event_name);
+                check(record, &LOG_RECORD, MESSAGE_DEPTH_MAX)
             }
         }
+    }
+
+    fn finish(self) -> Result<RecordBatch, ArrowError> {
+        let Self { mut time, mut observed_time, mut severity_number, mut body, mut flags, .. } = self;
+        let columns: [ArrayRef; 11] = [
+            Arc::new(time.finish()),
+            Arc::new(observed_time.finish()),
+            self.trace_id.finish()?,
+            self.span_id.finish()?,
+            Arc::new(severity_number.finish()),
+            self.severity_text.finish(),
+            self.severity.finish(),
+            Arc::new(body.finish()),
+            self.body_type.finish(),
+            self.event_name.finish(),
+            Arc::new(flags.finish()),
+        ];
+        self.envelope.finish(Signal::Logs, columns)
+    }
+}
+
+impl LogTable<'_> {
+    fn append(
+        &mut self,
+        record: &LogHead<'_>,
+        times: &Times,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError> {
+        let time = times.sent.or(times.observed);
+        context.repeatable &= time.is_some();
+        let dropped = context.columns(&self.attributes, &mut self.envelope.attributes)?;
+        self.envelope.push(i64::from(record.dropped_attributes) + dropped, 1.0);
+        self.time.append_value(time.unwrap_or(context.received).0);
+        self.observed_time.append_option(times.observed.map(|time| time.0));
+        self.trace_id.push(context.optional_id(record.trace_id, record.event_name));
+        self.span_id.push(context.optional_id(record.span_id, record.event_name));
+        let number = (record.severity_number != 0).then_some(i64::from(record.severity_number));
+        self.severity_number.append_option(number);
+        push_non_empty(&mut self.severity_text, record.severity_text, &mut context.marks);
+        self.severity.push_option(severity(record.severity_number));
+        self.push_body(&record.body, context)?;
+        push_non_empty(&mut self.event_name, record.event_name, &mut context.marks);
+        self.flags.append_value(i64::from(record.flags));
+        context.end_row(&mut self.envelope.attributes);
         Ok(())
     }
 
-    fn finish(mut self) -> Result<RecordBatch, ArrowError> {
-        let mut columns = self.envelope.finish();
-        columns.extend([
-            Arc::new(self.time.finish()) as ArrayRef,
-            Arc::new(self.observed_time.finish()),
-            self.trace_id.finish()?,
-            self.span_id.finish()?,
-            Arc::new(self.severity_number.finish()),
-            Arc::new(self.severity_text.finish()),
-            Arc::new(self.severity.finish()),
-            Arc::new(self.body.finish()),
-            Arc::new(self.body_type.finish()),
-            Arc::new(self.event_name.finish()),
-            Arc::new(self.flags.finish()),
-        ]);
-        RecordBatch::try_new(schema::wire(Signal::Logs), columns)
-    }
-}
-
-impl LogTable {
-    fn append(&mut self, record: LogRecord, times: &Times, context: &mut Context<'_>) {
-        let time = times.sent.or(times.observed);
-        context.repeatable &= time.is_some();
-        let dropped = context.attributes(record.attributes, &mut self.text);
-        let dropped = i64::from(record.dropped_attributes_count) + dropped;
-        self.envelope.push(&self.text, dropped, 1.0);
-        self.time.append_value(time.unwrap_or(context.received).0);
-        self.observed_time.append_option(times.observed.map(|time| time.0));
-        self.trace_id.push(optional_id(&record.trace_id, &mut context.notes, &record.event_name));
-        self.span_id.push(optional_id(&record.span_id, &mut context.notes, &record.event_name));
-        let number = (record.severity_number != 0).then_some(i64::from(record.severity_number));
-        self.severity_number.append_option(number);
-        self.severity_text.append_option(non_empty(&record.severity_text));
-        self.severity.append_option(severity(record.severity_number));
-        let body = body(record.body, &mut context.notes);
-        self.body_type.append_option(body.as_ref().map(|(kind, _)| kind));
-        self.body.append_option(body.map(|(_, text)| text));
-        self.event_name.append_option(non_empty(&record.event_name));
-        self.flags.append_value(i64::from(record.flags));
-    }
-}
-
-/// The type and text of a body; structured ones in the form of attributes, which keeps types.
-fn body(body: Option<WireValue>, notes: &mut Notes) -> Option<(&'static str, String)> {
-    let value = values::convert(body, usize::MAX, notes);
-    let kind = match value {
-        AnyValue::Null => return None,
-        AnyValue::String(text) => return Some(("string", text)),
-        AnyValue::Bool(_) => "bool",
-        AnyValue::Int(_) => "int",
-        AnyValue::Double(_) => "double",
-        AnyValue::Bytes(_) => "bytes",
-        AnyValue::Array(_) => "array",
-        AnyValue::Map(_) => "map",
-    };
-    let text = match &value {
-        AnyValue::Array(_) | AnyValue::Map(_) => {
-            let mut text = String::new();
-            value.write(&mut text);
-            text
+    /// Adds a body as text with its type; structured ones in the form of attributes, which keeps types.
+    fn push_body(&mut self, body: &Parts<'_>, context: &mut Context<'_>) -> Result<(), WireError> {
+        let value = Any::read_parts(body, VALUE_DEPTH)?;
+        let kind = match &value {
+            Any::None => {
+                self.body.append_null();
+                self.body_type.push_null();
+                return Ok(());
+            }
+            Any::Text(_) => "string",
+            Any::Bool(_) => "bool",
+            Any::Int(_) => "int",
+            Any::Double(_) => "double",
+            Any::Bytes(_) => "bytes",
+            Any::Array(_) => "array",
+            Any::Map(_) => "map",
+        };
+        self.body_type.push(kind);
+        // Bytes stand in a body as they are shown, in attributes with a mark of their type.
+        if let Any::Bytes(bytes) = value {
+            self.body.append_option(AnyValue::Bytes(bytes.to_vec()).text());
+            return Ok(());
         }
-        _ => value.text().unwrap_or_default().into_owned(),
-    };
-    Some((kind, text))
+        match context.store(value, usize::MAX)? {
+            Stored::Text(text) => self.body.append_value(text),
+            Stored::Bool(value) => self.body.append_option(AnyValue::Bool(value).text()),
+            Stored::Int(value) => self.body.append_option(AnyValue::Int(value).text()),
+            Stored::Double(value) => self.body.append_option(AnyValue::Double(value).text()),
+            Stored::Other(text) => self.body.append_value(text),
+        }
+        Ok(())
+    }
 }
 
 /// The level a number lies in; each has four.

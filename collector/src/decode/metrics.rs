@@ -3,34 +3,35 @@
 mod columns;
 mod points;
 
+use std::borrow::Cow;
+
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use bytes::Bytes;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint,
-};
-use prost::Message;
 use xxhash_rust::xxh3::Xxh3;
 
 pub(super) use columns::MetricTable;
 use points::Point;
 
+use super::Table;
 use super::columns::Envelope;
+use super::context::Context;
+use super::marks::{Marks, repair};
 use super::notes::Reason;
-use super::protobuf::{Fields, wrong};
-use super::resource::{Origin, hash_part};
-use super::{Context, DecodeError, NOT_UTF8, Raw, Table, json, optional_time, stored_time};
-
-/// The highest field of a metric. All up to it hold bytes.
-const METRIC_TAG_MAX: u32 = 12;
+use super::resource::{Origin, hash_part, messages};
+use super::shape::{
+    EXPONENTIAL_HISTOGRAM, EXPONENTIAL_POINT, GAUGE, HISTOGRAM, HISTOGRAM_POINT, METRIC, NUMBER_POINT, SUM,
+    SUMMARY, SUMMARY_POINT, Shape, check,
+};
+use super::wire::{Fields, MESSAGE_DEPTH_MAX, Parts, WireError};
 
 const NO_TEMPORALITY: Reason = "the temporality of a sum or histogram must be delta or cumulative";
-const NO_TIME: Reason = "a data point must have a time";
+
+/// The field of a metric that holds its metadata.
+const METADATA: u32 = 12;
 
 /// What a metric's points are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     Gauge,
     Sum,
     Histogram,
@@ -60,11 +61,22 @@ impl Kind {
         }
     }
 
-    /// The key of its data in JSON.
-    fn json_key(self) -> &'static str {
+    fn shape(self) -> &'static Shape {
         match self {
-            Self::ExponentialHistogram => "exponentialHistogram",
-            _ => self.name(),
+            Self::Gauge => &GAUGE,
+            Self::Sum => &SUM,
+            Self::Histogram => &HISTOGRAM,
+            Self::ExponentialHistogram => &EXPONENTIAL_HISTOGRAM,
+            Self::Summary => &SUMMARY,
+        }
+    }
+
+    fn point_shape(self) -> &'static Shape {
+        match self {
+            Self::Gauge | Self::Sum => &NUMBER_POINT,
+            Self::Histogram => &HISTOGRAM_POINT,
+            Self::ExponentialHistogram => &EXPONENTIAL_POINT,
+            Self::Summary => &SUMMARY_POINT,
         }
     }
 
@@ -73,98 +85,89 @@ impl Kind {
     }
 }
 
-/// What a metric says of all its points.
+/// A metric but for its points and metadata.
 #[derive(Default)]
-pub(super) struct Head {
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) unit: String,
-    pub(super) metadata: Vec<KeyValue>,
-    pub(super) shape: Shape,
-    /// Why none of the points can be stored.
-    pub(super) broken: Option<Reason>,
+struct Head<'p> {
+    name: &'p [u8],
+    description: &'p [u8],
+    unit: &'p [u8],
+    has_metadata: bool,
+    data: Option<(Kind, Parts<'p>)>,
 }
 
-/// What stands beside the points of a metric's data.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Shape {
-    #[prost(int32, tag = "2")]
-    pub(super) temporality: i32,
-    #[prost(bool, tag = "3")]
-    pub(super) monotonic: bool,
-}
-
-impl Shape {
-    fn temporality(&self) -> Option<&'static str> {
-        match self.temporality {
-            1 => Some("delta"),
-            2 => Some("cumulative"),
-            _ => None,
+impl<'p> Head<'p> {
+    fn read(message: &'p [u8]) -> Result<Self, WireError> {
+        let mut head = Self::default();
+        for field in Fields::new(message) {
+            let field = field?;
+            match field.tag {
+                1 => head.name = field.bytes()?,
+                2 => head.description = field.bytes()?,
+                3 => head.unit = field.bytes()?,
+                METADATA => {
+                    field.bytes()?;
+                    head.has_metadata = true;
+                }
+                _ => {
+                    if let Some(kind) = Kind::from_tag(field.tag) {
+                        head.add(kind, field.bytes()?)?;
+                    }
+                }
+            }
         }
+        Ok(head)
+    }
+
+    /// Data of another kind replace what came before; parts of one kind are one.
+    fn add(&mut self, kind: Kind, part: &'p [u8]) -> Result<(), WireError> {
+        match &mut self.data {
+            Some((found, parts)) if *found == kind => parts.add(part),
+            data => {
+                if let Some((kind, parts)) = data.replace((kind, Parts::One(part))) {
+                    let depth = MESSAGE_DEPTH_MAX - 1;
+                    parts.as_slice().iter().try_for_each(|part| check(part, kind.shape(), depth))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-/// The head of a metric on the wire. Text is checked later, so that a metric with bad text is rejected alone.
-#[derive(Clone, PartialEq, Message)]
-struct WireHead {
-    #[prost(bytes = "vec", tag = "1")]
-    name: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    description: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    unit: Vec<u8>,
-    #[prost(message, repeated, tag = "12")]
-    metadata: Vec<KeyValue>,
-}
-
-/// A metric whose points are not read yet.
-pub(super) struct RawMetric {
-    pub(super) head: Head,
-    /// `None` if it has no data.
-    pub(super) kind: Option<Kind>,
-    pub(super) points: Points,
-}
-
-/// Points that are not read yet.
-pub(super) type Points = Box<dyn Iterator<Item = Result<Raw, DecodeError>>>;
-
 /// A metric as its rows share it.
-struct Shared {
-    head: Head,
+struct Shared<'p> {
+    name: Cow<'p, str>,
+    description: Cow<'p, str>,
+    unit: Cow<'p, str>,
     kind: Kind,
+    temporality: Option<&'static str>,
+    monotonic: bool,
     metadata: Option<String>,
     /// The hash of all that names a series but the point's attributes.
     series: Xxh3,
+    /// What is marked on all points.
+    marks: Marks,
+    /// Why none of the points can be stored.
+    broken: Option<Reason>,
 }
 
-impl Table for MetricTable {
+impl<'p> Table<'p> for MetricTable<'p> {
     fn envelope(&mut self) -> &mut Envelope {
         &mut self.envelope
     }
 
-    fn push(&mut self, raw: Raw, origin: &Origin<'_>, context: &mut Context<'_>) -> Result<(), DecodeError> {
-        let RawMetric { mut head, kind, points } = match raw {
-            Raw::Protobuf(bytes) => from_protobuf(bytes)?,
-            Raw::Json(value) => json::metric(value, &mut context.notes)?,
+    fn push(
+        &mut self,
+        record: &'p [u8],
+        origin: &Origin<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError> {
+        let mut head = Head::read(record)?;
+        let Some((kind, parts)) = head.data.take() else {
+            return check(record, &METRIC, MESSAGE_DEPTH_MAX);
         };
-        let Some(kind) = kind else {
-            return Ok(());
-        };
-        if kind.has_temporality() && head.shape.temporality().is_none() {
-            head.broken = head.broken.or(Some(NO_TEMPORALITY));
-        }
-        let metadata = std::mem::take(&mut head.metadata);
-        let metadata = (!metadata.is_empty()).then(|| {
-            let mut text = String::new();
-            context.attributes(metadata, &mut text);
-            text
-        });
-        let mut series = origin.series();
-        hash_part(&mut series, &head.name);
-        let shared = Shared { head, kind, metadata, series };
-        for (index, raw) in points.enumerate() {
-            self.push_point(raw?, &shared, context)
-                .map_err(|error| error.within_item(index).within("dataPoints").within(kind.json_key()))?;
+        let shared = Shared::new(record, &head, kind, &parts, origin, context)?;
+        for message in messages(&parts, 1) {
+            self.push_point(message?, &shared, context)?;
         }
         Ok(())
     }
@@ -174,95 +177,77 @@ impl Table for MetricTable {
     }
 }
 
-impl MetricTable {
+impl<'p> Shared<'p> {
+    fn new(
+        record: &[u8],
+        head: &Head<'p>,
+        kind: Kind,
+        parts: &Parts<'_>,
+        origin: &Origin<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Self, WireError> {
+        context.marks = Marks::default();
+        let (mut temporality, mut monotonic) = (0, false);
+        for field in parts.fields() {
+            let field = field?;
+            match field.tag {
+                2 if kind.has_temporality() => temporality = field.varint32()?,
+                3 if kind == Kind::Sum => monotonic = field.varint()? != 0,
+                _ => {}
+            }
+        }
+        let temporality = match temporality {
+            1 => Some("delta"),
+            2 => Some("cumulative"),
+            _ => None,
+        };
+        let metadata = match head.has_metadata {
+            false => None,
+            true => {
+                let mut text = String::new();
+                context.text(messages(&Parts::One(record), METADATA), &mut text)?;
+                Some(text)
+            }
+        };
+        let name = repair(head.name, &mut context.marks);
+        let mut series = origin.series();
+        hash_part(&mut series, &name);
+        Ok(Self {
+            name,
+            description: repair(head.description, &mut context.marks),
+            unit: repair(head.unit, &mut context.marks),
+            kind,
+            temporality,
+            monotonic,
+            metadata,
+            series,
+            marks: context.marks,
+            broken: (kind.has_temporality() && temporality.is_none()).then_some(NO_TEMPORALITY),
+        })
+    }
+}
+
+impl<'p> MetricTable<'p> {
     fn push_point(
         &mut self,
-        raw: Raw,
-        shared: &Shared,
+        message: &'p [u8],
+        shared: &Shared<'_>,
         context: &mut Context<'_>,
-    ) -> Result<(), DecodeError> {
-        context.notes.begin();
-        if let Some(reason) = shared.head.broken {
-            context.notes.reject(reason, &shared.head.name);
-            return Ok(());
-        }
-        let Some(point) = read(raw, shared.kind, context)? else {
-            return Ok(());
+    ) -> Result<(), WireError> {
+        context.begin();
+        context.marks = shared.marks;
+        self.scratch.clear();
+        let point = Point::read(message, shared.kind, &mut self.scratch, context)?;
+        let checked = match shared.broken {
+            Some(reason) => Err(reason),
+            None => point.check(&mut self.scratch),
         };
-        match check(&point) {
-            Ok(()) => self.append(point, shared, context),
-            Err(reason) => context.notes.reject(reason, &shared.head.name),
-        }
-        Ok(())
-    }
-}
-
-fn read(raw: Raw, kind: Kind, context: &mut Context<'_>) -> Result<Option<Point>, DecodeError> {
-    let notes = &mut context.notes;
-    Ok(match kind {
-        Kind::Gauge | Kind::Sum => raw.read::<NumberDataPoint>(json::number_point, notes)?.map(Point::from),
-        Kind::Histogram => raw.read::<HistogramDataPoint>(json::histogram_point, notes)?.map(Point::from),
-        Kind::ExponentialHistogram => {
-            raw.read::<ExponentialHistogramDataPoint>(json::exponential_point, notes)?.map(Point::from)
-        }
-        Kind::Summary => raw.read::<SummaryDataPoint>(json::summary_point, notes)?.map(Point::from),
-    })
-}
-
-fn check(point: &Point) -> Result<(), Reason> {
-    if point.time == 0 {
-        return Err(NO_TIME);
-    }
-    stored_time(point.time)?;
-    optional_time(point.start_time)?;
-    for exemplar in &point.exemplars {
-        stored_time(exemplar.time_unix_nano)?;
-    }
-    match &point.values {
-        Ok(_) => Ok(()),
-        Err(reason) => Err(reason),
-    }
-}
-
-fn from_protobuf(bytes: Bytes) -> Result<RawMetric, DecodeError> {
-    let mut head = Head::default();
-    match WireHead::decode(bytes.clone()) {
-        Ok(wire) => {
-            let texts = (
-                String::from_utf8(wire.name),
-                String::from_utf8(wire.description),
-                String::from_utf8(wire.unit),
-            );
-            match texts {
-                (Ok(name), Ok(description), Ok(unit)) => {
-                    (head.name, head.description, head.unit) = (name, description, unit)
-                }
-                _ => head.broken = Some(NOT_UTF8),
+        match checked {
+            Ok(times) => self.append(message, &point, times, shared, context),
+            Err(reason) => {
+                context.notes.reject(reason, shared.name.as_bytes());
+                check(message, shared.kind.point_shape(), MESSAGE_DEPTH_MAX - 2)
             }
-            head.metadata = wire.metadata;
-        }
-        Err(error) if error.to_string().contains("not UTF-8") => head.broken = Some(NOT_UTF8),
-        Err(error) => return Err(wrong(error)),
-    }
-    let mut data = None;
-    for field in Fields::new(bytes, METRIC_TAG_MAX) {
-        let (tag, bytes) = field?;
-        if let Some(kind) = Kind::from_tag(tag) {
-            data = Some((kind, bytes));
         }
     }
-    let Some((kind, bytes)) = data else {
-        return Ok(RawMetric { head, kind: None, points: Box::new(std::iter::empty()) });
-    };
-    head.shape = match kind.has_temporality() {
-        true => Shape::decode(bytes.clone()).map_err(wrong)?,
-        false => Shape::default(),
-    };
-    // Only the points have tag 1.
-    let points = Fields::new(bytes, 1).filter_map(|field| match field {
-        Ok((1, bytes)) => Some(Ok(Raw::Protobuf(bytes))),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    });
-    Ok(RawMetric { head, kind: Some(kind), points: Box::new(points) })
 }

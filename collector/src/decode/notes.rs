@@ -70,7 +70,10 @@ pub(super) struct Notes {
     rejected: Vec<Group>,
     warned: Vec<Group>,
     snake_case: BTreeSet<&'static str>,
-    repaired: bool,
+    /// Whether JSON text was not UTF-8.
+    json_repaired: bool,
+    /// How many records, resources and scopes have text that was not UTF-8.
+    pub(super) repaired: u64,
     pub(super) attributes_dropped: u64,
     pub(super) values_cut: u64,
 }
@@ -97,7 +100,8 @@ impl Notes {
             rejected: Vec::new(),
             warned: Vec::new(),
             snake_case: BTreeSet::new(),
-            repaired: false,
+            json_repaired: false,
+            repaired: 0,
             attributes_dropped: 0,
             values_cut: 0,
         }
@@ -109,12 +113,12 @@ impl Notes {
     }
 
     /// The record begun last is rejected. `label` is its name, if it has one.
-    pub(super) fn reject(&mut self, reason: Reason, label: &str) {
+    pub(super) fn reject(&mut self, reason: Reason, label: &[u8]) {
         add(&mut self.rejected, reason, self.one, self.begun, label);
     }
 
     /// The record begun last is stored, but something about it is odd.
-    pub(super) fn warn(&mut self, reason: Reason, label: &str) {
+    pub(super) fn warn(&mut self, reason: Reason, label: &[u8]) {
         add(&mut self.warned, reason, self.one, self.begun, label);
     }
 
@@ -126,8 +130,8 @@ impl Notes {
     }
 
     /// The JSON text was not UTF-8.
-    pub(super) fn repaired(&mut self) {
-        self.repaired = true;
+    pub(super) fn json_repaired(&mut self) {
+        self.json_repaired = true;
     }
 
     /// What the client is told. Empty if there is nothing to tell.
@@ -143,7 +147,12 @@ impl Notes {
             let keys: Vec<&str> = self.snake_case.iter().copied().collect();
             parts.push(format!("ignored {}: JSON keys are lowerCamelCase in OTLP", keys.join(", ")));
         }
-        if self.repaired {
+        if self.repaired > 0 {
+            parts.push(format!(
+                "{}, resources and scopes with text that is not UTF-8, repaired by U+FFFD: {}",
+                self.many, self.repaired
+            ));
+        } else if self.json_repaired {
             parts.push("the JSON text was not UTF-8: wrong bytes were replaced by U+FFFD".to_owned());
         }
         if self.values_cut > 0 {
@@ -165,12 +174,13 @@ impl Notes {
     }
 }
 
-fn add(groups: &mut Vec<Group>, reason: Reason, noun: &str, number: u64, label: &str) {
+fn add(groups: &mut Vec<Group>, reason: Reason, noun: &str, number: u64, label: &[u8]) {
     match groups.iter_mut().find(|group| group.reason == reason) {
         Some(group) => group.count += 1,
         None => {
             let mut first = format!("{noun} {number}");
             if !label.is_empty() {
+                let label = String::from_utf8_lossy(label);
                 first.push_str(&format!(" '{}'", &label[..label.floor_char_boundary(LABEL_BYTES_MAX)]));
             }
             groups.push(Group { reason, count: 1, first });
@@ -195,10 +205,10 @@ mod tests {
         let mut notes = Notes::new(Signal::Logs);
         for (reason, label) in [("why", ""), ("why", "b"), ("else", "€c")] {
             notes.begin();
-            notes.reject(reason, label);
+            notes.reject(reason, label.as_bytes());
         }
         notes.begin();
-        notes.warn("strange", "");
+        notes.warn("strange", b"");
         notes.unknown_key("trace_id");
         notes.unknown_key("span_id");
         notes.unknown_key("trace_id");

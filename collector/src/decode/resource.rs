@@ -1,11 +1,13 @@
 //! Resources and scopes, in the form their columns hold.
 
 use model::AnyValue;
-use opentelemetry_proto::tonic::common::v1::{EntityRef, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
+use model::attributes::parse_value;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Context, values};
+use super::context::Context;
+use super::marks::{Marks, repair};
+use super::values::{Any, Stored, VALUE_DEPTH, key_value};
+use super::wire::{Field, Fields, Parts, WireError};
 
 /// What stands in `service_name` where the resource names no service.
 const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -18,7 +20,7 @@ pub(super) struct ResourceText {
     pub(super) deployment_environment: Option<String>,
     pub(super) service_version: Option<String>,
     pub(super) service_instance_id: Option<String>,
-    pub(super) attributes: String,
+    pub(super) attributes: Attributes,
     pub(super) dropped: i64,
     pub(super) schema_url: String,
     pub(super) entity_refs: Option<String>,
@@ -29,9 +31,18 @@ pub(super) struct ResourceText {
 pub(super) struct ScopeText {
     pub(super) name: String,
     pub(super) version: String,
-    pub(super) attributes: String,
+    pub(super) attributes: Attributes,
     pub(super) dropped: i64,
     pub(super) schema_url: String,
+}
+
+/// The attributes of a resource or scope.
+#[derive(Default)]
+pub(super) struct Attributes {
+    /// As they were sent: what names a series.
+    sent: String,
+    /// With marks; `None` if nothing is marked.
+    marked: Option<String>,
 }
 
 /// Where records come from.
@@ -41,43 +52,87 @@ pub(super) struct Origin<'a> {
     pub(super) scope: &'a ScopeText,
 }
 
+impl Attributes {
+    /// As they are stored.
+    pub(super) fn stored(&self) -> &str {
+        self.marked.as_deref().unwrap_or(&self.sent)
+    }
+
+    /// Marks them with what was noted since the resource or scope began.
+    fn mark(&mut self, context: &mut Context<'_>) {
+        self.marked = context.marks.mark(&self.sent);
+        context.notes.repaired += u64::from(context.marks.repaired);
+    }
+}
+
 impl ResourceText {
-    pub(super) fn new(resource: Resource, schema_url: String, context: &mut Context<'_>) -> Self {
-        let bytes_max = context.limits.attribute_bytes_max;
-        let mut text = |names: &[&str]| {
-            let found = names.iter().find_map(|name| last(&resource.attributes, name));
-            found.and_then(|value| {
-                let value = values::convert(value.clone(), bytes_max, &mut context.notes);
-                value.text().filter(|text| !text.is_empty()).map(|text| text.into_owned())
-            })
-        };
+    pub(super) fn new(
+        resource: &Parts<'_>,
+        schema_url: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<Self, WireError> {
+        context.marks = Marks::default();
+        let mut entity_refs = Vec::new();
+        let mut dropped = 0;
+        for field in resource.fields() {
+            let field = field?;
+            match field.tag {
+                1 => drop(field.bytes()?),
+                2 => dropped = field.varint32()?,
+                3 => entity_refs.push(entity_ref(field.bytes()?, &mut context.marks)?),
+                _ => {}
+            }
+        }
+        let mut text = |names: &[&str]| text(resource, names, context);
         let mut result = Self {
-            service_name: text(&["service.name"]).unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
-            service_namespace: text(&["service.namespace"]),
-            deployment_environment: text(&["deployment.environment.name", "deployment.environment"]),
-            service_version: text(&["service.version"]),
-            service_instance_id: text(&["service.instance.id", "k8s.pod.name", "host.name"]),
-            entity_refs: entity_refs(resource.entity_refs),
-            schema_url,
+            service_name: text(&["service.name"])?.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
+            service_namespace: text(&["service.namespace"])?,
+            deployment_environment: text(&["deployment.environment.name", "deployment.environment"])?,
+            service_version: text(&["service.version"])?,
+            service_instance_id: text(&["service.instance.id", "k8s.pod.name", "host.name"])?,
+            entity_refs: (!entity_refs.is_empty()).then(|| {
+                let mut text = String::new();
+                AnyValue::Array(entity_refs).write(&mut text);
+                text
+            }),
+            schema_url: repair(schema_url, &mut context.marks).into_owned(),
             ..Self::default()
         };
-        let sent = i64::from(resource.dropped_attributes_count);
-        result.dropped = sent + context.attributes(resource.attributes, &mut result.attributes);
-        result
+        let limited = context.text(messages(resource, 1), &mut result.attributes.sent)?;
+        result.dropped = i64::from(dropped) + limited;
+        result.attributes.mark(context);
+        Ok(result)
     }
 }
 
 impl ScopeText {
-    pub(super) fn new(scope: InstrumentationScope, schema_url: String, context: &mut Context<'_>) -> Self {
-        let mut attributes = String::new();
-        let dropped = context.attributes(scope.attributes, &mut attributes);
-        Self {
-            name: scope.name,
-            version: scope.version,
-            attributes,
-            dropped: i64::from(scope.dropped_attributes_count) + dropped,
-            schema_url,
+    pub(super) fn new(
+        scope: &Parts<'_>,
+        schema_url: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<Self, WireError> {
+        context.marks = Marks::default();
+        let (mut name, mut version, mut dropped): (&[u8], &[u8], u32) = (&[], &[], 0);
+        for field in scope.fields() {
+            let field = field?;
+            match field.tag {
+                1 => name = field.bytes()?,
+                2 => version = field.bytes()?,
+                3 => drop(field.bytes()?),
+                4 => dropped = field.varint32()?,
+                _ => {}
+            }
         }
+        let mut result = Self {
+            name: repair(name, &mut context.marks).into_owned(),
+            version: repair(version, &mut context.marks).into_owned(),
+            schema_url: repair(schema_url, &mut context.marks).into_owned(),
+            ..Self::default()
+        };
+        let limited = context.text(messages(scope, 3), &mut result.attributes.sent)?;
+        result.dropped = i64::from(dropped) + limited;
+        result.attributes.mark(context);
+        Ok(result)
     }
 }
 
@@ -86,8 +141,8 @@ impl Origin<'_> {
     /// order never change.
     pub(super) fn series(&self) -> Xxh3 {
         let mut hash = Xxh3::new();
-        for part in [&self.resource.attributes, &self.scope.name, &self.scope.version, &self.scope.attributes]
-        {
+        let (resource, scope) = (self.resource, self.scope);
+        for part in [&resource.attributes.sent, &scope.name, &scope.version, &scope.attributes.sent] {
             hash_part(&mut hash, part);
         }
         hash
@@ -100,28 +155,62 @@ pub(super) fn hash_part(hash: &mut Xxh3, part: &str) {
     hash.update(part.as_bytes());
 }
 
-/// The value of a key, of a repeated one the last.
-fn last<'a>(
-    attributes: &'a [KeyValue],
-    name: &str,
-) -> Option<&'a Option<opentelemetry_proto::tonic::common::v1::AnyValue>> {
-    attributes.iter().rev().find(|attribute| attribute.key == name).map(|attribute| &attribute.value)
+/// The messages in a field of a message.
+pub(super) fn messages<'p>(parts: &Parts<'p>, tag: u32) -> impl Iterator<Item = Result<&'p [u8], WireError>> {
+    parts.fields().filter_map(move |field| match field {
+        Ok(field) => (field.tag == tag).then(|| field.bytes()),
+        Err(error) => Some(Err(error)),
+    })
 }
 
-fn entity_refs(entities: Vec<EntityRef>) -> Option<String> {
-    if entities.is_empty() {
-        return None;
+/// The first of these attributes that a resource has, as text; of a repeated one the last.
+fn text(
+    resource: &Parts<'_>,
+    names: &[&str],
+    context: &mut Context<'_>,
+) -> Result<Option<String>, WireError> {
+    let mut found: Option<(usize, Any<'_>)> = None;
+    for message in messages(resource, 1) {
+        let (key, value) = key_value(message?, VALUE_DEPTH)?;
+        if let Some(rank) = names.iter().position(|name| name.as_bytes() == key)
+            && found.as_ref().is_none_or(|(best, _)| rank <= *best)
+        {
+            found = Some((rank, value));
+        }
     }
-    let keys = |keys: Vec<String>| AnyValue::Array(keys.into_iter().map(AnyValue::String).collect());
-    let entities = entities.into_iter().map(|entity| {
-        AnyValue::Map(vec![
-            ("schema_url".to_owned(), AnyValue::String(entity.schema_url)),
-            ("type".to_owned(), AnyValue::String(entity.r#type)),
-            ("id_keys".to_owned(), keys(entity.id_keys)),
-            ("description_keys".to_owned(), keys(entity.description_keys)),
-        ])
-    });
-    let mut text = String::new();
-    AnyValue::Array(entities.collect()).write(&mut text);
-    Some(text)
+    let Some((_, value)) = found else {
+        return Ok(None);
+    };
+    let text = match context.store(value, context.limits.attribute_bytes_max)? {
+        Stored::Text(text) => text.into_owned(),
+        other => {
+            let mut stored = String::new();
+            other.write(&mut stored);
+            let value = parse_value(&stored);
+            value.as_ref().and_then(AnyValue::text).unwrap_or_default().into_owned()
+        }
+    };
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn entity_ref(message: &[u8], marks: &mut Marks) -> Result<AnyValue, WireError> {
+    let mut text = |field: Field<'_>| Ok(AnyValue::String(repair(field.bytes()?, marks).into_owned()));
+    let (mut schema_url, mut kind) = (AnyValue::String(String::new()), AnyValue::String(String::new()));
+    let (mut id_keys, mut description_keys) = (Vec::new(), Vec::new());
+    for field in Fields::new(message) {
+        let field = field?;
+        match field.tag {
+            1 => schema_url = text(field)?,
+            2 => kind = text(field)?,
+            3 => id_keys.push(text(field)?),
+            4 => description_keys.push(text(field)?),
+            _ => {}
+        }
+    }
+    Ok(AnyValue::Map(vec![
+        ("schema_url".to_owned(), schema_url),
+        ("type".to_owned(), kind),
+        ("id_keys".to_owned(), AnyValue::Array(id_keys)),
+        ("description_keys".to_owned(), AnyValue::Array(description_keys)),
+    ]))
 }

@@ -1,69 +1,154 @@
-//! Spans, with their events and links.
+//! Spans.
+
+mod lists;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder};
+use arrow::array::{ArrayRef, Int64Builder, RecordBatch, TimestampNanosecondBuilder};
 use arrow::error::ArrowError;
-use model::{Signal, SpanId, TraceId, UnixNanos, schema};
-use opentelemetry_proto::tonic::trace::v1::Span;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use model::packed::TextColumn;
+use model::{Signal, SpanId, TraceId, UnixNanos};
 
-use super::columns::{Dictionary, Envelope, Ids, Lists, non_empty, times};
+use super::Table;
+use super::columns::{Envelope, Ids, push_non_empty, push_text, times};
+use super::context::{AttributeList, Context, stored_time};
+use super::marks::repair;
 use super::notes::Reason;
 use super::resource::Origin;
-use super::{Context, DecodeError, Raw, Table, json, optional_id, stored_time};
+use super::shape::{SPAN, check};
+use super::wire::{Fields, MESSAGE_DEPTH_MAX, WireError};
+use lists::{Events, Links, event_time};
 
 /// The number of hexadecimal digits of a whole sampling threshold.
 const THRESHOLD_DIGITS: usize = 14;
+
+/// The fields of a span that hold its events and links.
+const EVENTS: u32 = 11;
+const LINKS: u32 = 13;
 
 const TRACE_ID: Reason = "trace_id must be 16 bytes, not all zero";
 const SPAN_ID: Reason = "span_id must be 8 bytes, not all zero";
 const PARENT_SPAN_ID: Reason = "parent_span_id must be 8 bytes, or empty";
 
 /// The columns of spans.
-pub(super) struct SpanTable {
+pub(super) struct SpanTable<'p> {
     envelope: Envelope,
     trace_id: Ids<16>,
     span_id: Ids<8>,
     parent_span_id: Ids<8>,
-    name: Dictionary,
-    kind: Dictionary,
+    name: TextColumn,
+    kind: TextColumn,
     start_time: TimestampNanosecondBuilder,
     end_time: TimestampNanosecondBuilder,
     duration_ns: Int64Builder,
-    status_code: Dictionary,
-    status_message: Dictionary,
-    trace_state: Dictionary,
+    status_code: TextColumn,
+    status_message: TextColumn,
+    trace_state: TextColumn,
     flags: Int64Builder,
     dropped_events_count: Int64Builder,
     dropped_links_count: Int64Builder,
     events: Events,
     links: Links,
-    text: String,
+    /// Those of the span being read.
+    attributes: AttributeList<'p>,
 }
 
-impl Default for SpanTable {
+impl Default for SpanTable<'_> {
     fn default() -> Self {
         Self {
             envelope: Envelope::default(),
             trace_id: Ids::default(),
             span_id: Ids::default(),
             parent_span_id: Ids::default(),
-            name: Dictionary::new(),
-            kind: Dictionary::new(),
+            name: TextColumn::default(),
+            kind: TextColumn::default(),
             start_time: times(),
             end_time: times(),
             duration_ns: Int64Builder::new(),
-            status_code: Dictionary::new(),
-            status_message: Dictionary::new(),
-            trace_state: Dictionary::new(),
+            status_code: TextColumn::default(),
+            status_message: TextColumn::default(),
+            trace_state: TextColumn::default(),
             flags: Int64Builder::new(),
             dropped_events_count: Int64Builder::new(),
             dropped_links_count: Int64Builder::new(),
             events: Events::default(),
             links: Links::default(),
-            text: String::new(),
+            attributes: AttributeList::default(),
         }
+    }
+}
+
+/// A span but for its lists.
+#[derive(Default)]
+struct SpanHead<'p> {
+    trace_id: &'p [u8],
+    span_id: &'p [u8],
+    parent_span_id: &'p [u8],
+    trace_state: &'p [u8],
+    flags: u32,
+    name: &'p [u8],
+    kind: u32,
+    start: u64,
+    end: u64,
+    dropped_attributes: u32,
+    events: usize,
+    /// Whether the time of an event cannot be stored.
+    event_too_late: bool,
+    dropped_events: u32,
+    links: usize,
+    dropped_links: u32,
+    status_message: &'p [u8],
+    status_code: u32,
+}
+
+impl<'p> SpanHead<'p> {
+    fn read(
+        message: &'p [u8],
+        attributes: &mut AttributeList<'p>,
+        context: &Context<'_>,
+    ) -> Result<Self, WireError> {
+        let mut head = Self::default();
+        for field in Fields::new(message) {
+            let field = field?;
+            match field.tag {
+                1 => head.trace_id = field.bytes()?,
+                2 => head.span_id = field.bytes()?,
+                3 => head.trace_state = field.bytes()?,
+                4 => head.parent_span_id = field.bytes()?,
+                5 => head.name = field.bytes()?,
+                6 => head.kind = field.varint32()?,
+                7 => head.start = field.fixed64()?,
+                8 => head.end = field.fixed64()?,
+                9 => attributes.add(field.bytes()?, context.limits)?,
+                10 => head.dropped_attributes = field.varint32()?,
+                EVENTS => {
+                    head.events += 1;
+                    head.event_too_late |= stored_time(event_time(field.bytes()?)?).is_err();
+                }
+                12 => head.dropped_events = field.varint32()?,
+                LINKS => {
+                    field.bytes()?;
+                    head.links += 1;
+                }
+                14 => head.dropped_links = field.varint32()?,
+                15 => head.read_status(field.bytes()?)?,
+                16 => head.flags = field.fixed32()?,
+                _ => {}
+            }
+        }
+        Ok(head)
+    }
+
+    fn read_status(&mut self, message: &'p [u8]) -> Result<(), WireError> {
+        for field in Fields::new(message) {
+            let field = field?;
+            match field.tag {
+                2 => self.status_message = field.bytes()?,
+                3 => self.status_code = field.varint32()?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -77,177 +162,105 @@ struct Checked {
 }
 
 impl Checked {
-    fn new(span: &Span) -> Result<Self, Reason> {
-        for event in &span.events {
-            stored_time(event.time_unix_nano)?;
+    fn new(span: &SpanHead<'_>) -> Result<Self, Reason> {
+        if span.event_too_late {
+            return Err(super::context::TOO_LATE);
         }
         Ok(Self {
-            trace_id: TraceId::from_bytes(&span.trace_id).ok_or(TRACE_ID)?,
-            span_id: SpanId::from_bytes(&span.span_id).ok_or(SPAN_ID)?,
+            trace_id: TraceId::from_bytes(span.trace_id).ok_or(TRACE_ID)?,
+            span_id: SpanId::from_bytes(span.span_id).ok_or(SPAN_ID)?,
             parent_span_id: match span.parent_span_id.iter().all(|byte| *byte == 0) {
                 true => None,
-                false => Some(SpanId::from_bytes(&span.parent_span_id).ok_or(PARENT_SPAN_ID)?),
+                false => Some(SpanId::from_bytes(span.parent_span_id).ok_or(PARENT_SPAN_ID)?),
             },
-            start: stored_time(span.start_time_unix_nano)?,
-            end: stored_time(span.end_time_unix_nano)?,
+            start: stored_time(span.start)?,
+            end: stored_time(span.end)?,
         })
     }
 }
 
-impl Table for SpanTable {
+impl<'p> Table<'p> for SpanTable<'p> {
     fn envelope(&mut self) -> &mut Envelope {
         &mut self.envelope
     }
 
-    fn push(&mut self, raw: Raw, _: &Origin<'_>, context: &mut Context<'_>) -> Result<(), DecodeError> {
-        context.notes.begin();
-        if let Some(span) = raw.read(json::span, &mut context.notes)? {
-            match Checked::new(&span) {
-                Ok(checked) => self.append(span, &checked, context),
-                Err(reason) => context.notes.reject(reason, &span.name),
+    fn push(&mut self, record: &'p [u8], _: &Origin<'_>, context: &mut Context<'_>) -> Result<(), WireError> {
+        context.begin();
+        self.attributes.clear();
+        let head = SpanHead::read(record, &mut self.attributes, context)?;
+        match Checked::new(&head) {
+            Ok(checked) => self.append(record, &head, &checked, context),
+            Err(reason) => {
+                context.notes.reject(reason, head.name);
+                check(record, &SPAN, MESSAGE_DEPTH_MAX)
             }
         }
-        Ok(())
     }
 
-    fn finish(mut self) -> Result<RecordBatch, ArrowError> {
-        let mut columns = self.envelope.finish();
-        columns.extend([
+    fn finish(self) -> Result<RecordBatch, ArrowError> {
+        let Self { mut start_time, mut end_time, mut duration_ns, mut flags, .. } = self;
+        let (mut dropped_events, mut dropped_links) = (self.dropped_events_count, self.dropped_links_count);
+        let columns: [ArrayRef; 16] = [
             self.trace_id.finish()?,
             self.span_id.finish()?,
             self.parent_span_id.finish()?,
-            Arc::new(self.name.finish()) as ArrayRef,
-            Arc::new(self.kind.finish()),
-            Arc::new(self.start_time.finish()),
-            Arc::new(self.end_time.finish()),
-            Arc::new(self.duration_ns.finish()),
-            Arc::new(self.status_code.finish()),
-            Arc::new(self.status_message.finish()),
-            Arc::new(self.trace_state.finish()),
-            Arc::new(self.flags.finish()),
-            Arc::new(self.dropped_events_count.finish()),
-            Arc::new(self.dropped_links_count.finish()),
+            self.name.finish(),
+            self.kind.finish(),
+            Arc::new(start_time.finish()),
+            Arc::new(end_time.finish()),
+            Arc::new(duration_ns.finish()),
+            self.status_code.finish(),
+            self.status_message.finish(),
+            self.trace_state.finish(),
+            Arc::new(flags.finish()),
+            Arc::new(dropped_events.finish()),
+            Arc::new(dropped_links.finish()),
             self.events.finish()?,
             self.links.finish()?,
-        ]);
-        RecordBatch::try_new(schema::wire(Signal::Spans), columns)
+        ];
+        self.envelope.finish(Signal::Spans, columns)
     }
 }
 
-impl SpanTable {
-    fn append(&mut self, span: Span, checked: &Checked, context: &mut Context<'_>) {
-        if span.start_time_unix_nano == 0 && span.end_time_unix_nano == 0 {
+impl SpanTable<'_> {
+    fn append(
+        &mut self,
+        record: &[u8],
+        span: &SpanHead<'_>,
+        checked: &Checked,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError> {
+        if span.start == 0 && span.end == 0 {
             context.repeatable = false;
         }
-        let dropped = context.attributes(span.attributes, &mut self.text);
-        let dropped = i64::from(span.dropped_attributes_count) + dropped;
-        self.envelope.push(&self.text, dropped, weight(&span.trace_state));
+        let dropped = context.columns(&self.attributes, &mut self.envelope.attributes)?;
+        let weight = match span.trace_state {
+            [] => 1.0,
+            text => weight(&repair(text, &mut context.marks)),
+        };
+        self.envelope.push(i64::from(span.dropped_attributes) + dropped, weight);
         self.trace_id.push(Some(checked.trace_id.0));
         self.span_id.push(Some(checked.span_id.0));
         self.parent_span_id.push(checked.parent_span_id.map(|id| id.0));
-        self.name.append_value(&span.name);
-        self.kind.append_value(kind(span.kind));
+        push_text(&mut self.name, span.name, &mut context.marks);
+        self.kind.push(kind(span.kind));
         self.start_time.append_value(checked.start.0);
         self.end_time.append_value(checked.end.0);
         self.duration_ns.append_value(checked.end.since(checked.start));
-        let status = span.status.unwrap_or_default();
-        self.status_code.append_value(status_code(status.code));
-        self.status_message.append_option(non_empty(&status.message));
-        self.trace_state.append_option(non_empty(&span.trace_state));
+        self.status_code.push(status_code(span.status_code));
+        push_non_empty(&mut self.status_message, span.status_message, &mut context.marks);
+        push_non_empty(&mut self.trace_state, span.trace_state, &mut context.marks);
         self.flags.append_value(i64::from(span.flags));
-        self.dropped_events_count.append_value(i64::from(span.dropped_events_count));
-        self.dropped_links_count.append_value(i64::from(span.dropped_links_count));
-        self.events.push(span.events, context);
-        self.links.push(span.links, &span.name, context);
+        self.dropped_events_count.append_value(i64::from(span.dropped_events));
+        self.dropped_links_count.append_value(i64::from(span.dropped_links));
+        self.events.push(record, span.events, context)?;
+        self.links.push(record, span.links, span.name, context)?;
+        context.end_row(&mut self.envelope.attributes);
+        Ok(())
     }
 }
 
-struct Events {
-    lists: Lists,
-    time: TimestampNanosecondBuilder,
-    name: StringBuilder,
-    attributes: StringBuilder,
-    dropped_attributes_count: Int64Builder,
-    text: String,
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self {
-            lists: Lists::default(),
-            time: times(),
-            name: StringBuilder::new(),
-            attributes: StringBuilder::new(),
-            dropped_attributes_count: Int64Builder::new(),
-            text: String::new(),
-        }
-    }
-}
-
-impl Events {
-    fn push(&mut self, events: Vec<Event>, context: &mut Context<'_>) {
-        self.lists.push(Some(events.len()));
-        for event in events {
-            // Checked with the span, so the fallback is never taken.
-            self.time.append_value(stored_time(event.time_unix_nano).unwrap_or_default().0);
-            self.name.append_value(&event.name);
-            let dropped = context.attributes(event.attributes, &mut self.text);
-            self.attributes.append_value(&self.text);
-            self.dropped_attributes_count.append_value(i64::from(event.dropped_attributes_count) + dropped);
-        }
-    }
-
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.time.finish()),
-            Arc::new(self.name.finish()),
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.dropped_attributes_count.finish()),
-        ];
-        self.lists.finish(schema::event_fields(), columns)
-    }
-}
-
-#[derive(Default)]
-struct Links {
-    lists: Lists,
-    trace_id: Ids<16>,
-    span_id: Ids<8>,
-    trace_state: StringBuilder,
-    attributes: StringBuilder,
-    dropped_attributes_count: Int64Builder,
-    flags: Int64Builder,
-    text: String,
-}
-
-impl Links {
-    fn push(&mut self, links: Vec<Link>, span_name: &str, context: &mut Context<'_>) {
-        self.lists.push(Some(links.len()));
-        for link in links {
-            self.trace_id.push(optional_id(&link.trace_id, &mut context.notes, span_name));
-            self.span_id.push(optional_id(&link.span_id, &mut context.notes, span_name));
-            self.trace_state.append_value(&link.trace_state);
-            let dropped = context.attributes(link.attributes, &mut self.text);
-            self.attributes.append_value(&self.text);
-            self.dropped_attributes_count.append_value(i64::from(link.dropped_attributes_count) + dropped);
-            self.flags.append_value(i64::from(link.flags));
-        }
-    }
-
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let columns = vec![
-            self.trace_id.finish()?,
-            self.span_id.finish()?,
-            Arc::new(self.trace_state.finish()) as ArrayRef,
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.dropped_attributes_count.finish()),
-            Arc::new(self.flags.finish()),
-        ];
-        self.lists.finish(schema::link_fields(), columns)
-    }
-}
-
-fn kind(number: i32) -> &'static str {
+fn kind(number: u32) -> &'static str {
     match number {
         1 => "internal",
         2 => "server",
@@ -258,7 +271,7 @@ fn kind(number: i32) -> &'static str {
     }
 }
 
-fn status_code(number: i32) -> &'static str {
+fn status_code(number: u32) -> &'static str {
     match number {
         1 => "ok",
         2 => "error",

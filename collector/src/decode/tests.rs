@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::json::writer::{JsonArray, WriterBuilder};
-use model::schema;
+use model::packed;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -21,14 +21,18 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use serde_json::json;
+use prost::Message;
+use serde_json::{Value, json};
 
+use super::context::TOO_LATE;
 use super::*;
 use crate::testing::{attribute, service, span, trace_request};
 
 mod json;
 mod metrics;
 mod random;
+mod reference;
+mod wire;
 
 const RECEIVED: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
 const TIME: u64 = 1_700_000_000_000_000_000;
@@ -78,6 +82,7 @@ fn rows(batch: &RecordBatch) -> Vec<Value> {
     if batch.num_rows() == 0 {
         return Vec::new();
     }
+    let batch = packed::unpack(batch).unwrap();
     let fields = batch.schema().fields().iter().map(|field| plain(field)).collect::<Vec<_>>();
     let columns = batch.columns().iter().zip(&fields);
     let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap()).collect();
@@ -114,7 +119,7 @@ fn empty_payloads_are_empty_batches() {
         {
             let decoded = decode_any(signal, payload, encoding).unwrap();
             assert_eq!(decoded.batch.rows.num_rows(), 0);
-            assert_eq!(decoded.batch.rows.schema(), schema::wire(signal));
+            assert_eq!(decoded.batch.rows.schema(), packed::schema(signal, []));
             assert_eq!(decoded.batch.answer, model::Answer::default());
         }
     }
@@ -379,23 +384,28 @@ fn undecodable_payloads_are_errors() {
 }
 
 #[test]
-fn text_that_is_not_utf8_costs_its_record_only() {
+fn text_that_is_not_utf8_is_repaired_and_marked() {
     let mut request = trace_request((0..1000).map(|_| span("name of a span")).collect());
     request.resource_spans[0].scope_spans[0].spans[500].name = "broken name".to_owned();
     let mut payload = request.encode_to_vec();
     let at = payload.windows(11).position(|window| window == b"broken name").unwrap();
     payload[at] = 0xff;
     let decoded = decode_any(Signal::Spans, payload, Encoding::Protobuf).unwrap();
-    assert_eq!(decoded.batch.rows.num_rows(), 999);
-    assert_eq!(decoded.batch.answer.rejected, 1);
-    assert_eq!(decoded.batch.answer.message, "1 span rejected: text must be UTF-8 (first: span 501)");
+    assert_eq!((decoded.batch.rows.num_rows(), decoded.batch.answer.rejected), (1000, 0));
+    let found = rows(&decoded.batch.rows);
+    assert_eq!(found[500]["name"], json!("\u{fffd}roken name"));
+    assert_eq!(found[500]["attributes"], json!("{\"causeway.repaired\":true}"));
+    assert!(found.iter().enumerate().all(|(row, span)| row == 500 || span["attributes"] == json!("{}")));
+    let message = "spans, resources and scopes with text that is not UTF-8, repaired by U+FFFD: 1";
+    assert_eq!(decoded.batch.answer.message, message);
 
     let mut payload = json_spans(json!([json_span(json!({"name": "broken name"}))])).to_string().into_bytes();
     let at = payload.windows(11).position(|window| window == b"broken name").unwrap();
     payload[at] = 0xff;
     let decoded = decode_any(Signal::Spans, payload, Encoding::Json).unwrap();
-    assert_eq!(only_row(&decoded, &["name"]), json!(["\u{fffd}roken name"]));
-    assert!(decoded.batch.answer.message.contains("not UTF-8"), "{}", decoded.batch.answer.message);
+    let expected = json!(["\u{fffd}roken name", "{\"causeway.repaired\":true}"]);
+    assert_eq!(only_row(&decoded, &["name", "attributes"]), expected);
+    assert_eq!(decoded.batch.answer.message, message);
 }
 
 #[test]
@@ -437,7 +447,7 @@ fn limits_cut_and_count() {
             &decoded,
             &["attributes", "dropped_attributes_count", "service_name", "resource_dropped_attributes_count"]
         ),
-        json!(["{\"k0\":\"1234567890\",\"k1\":\"1234567890\"}", 4, "shop", 1])
+        json!(["{\"causeway.truncated\":true,\"k0\":\"1234567890\",\"k1\":\"1234567890\"}", 4, "shop", 1])
     );
     assert_eq!((decoded.attributes_dropped, decoded.values_cut), (4, 2));
     assert_eq!(

@@ -1,114 +1,111 @@
 //! Attributes, resources and scopes of OTLP's JSON.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
-};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde_json::Value;
 
+use super::message::Message;
 use super::scalars::{boolean, bytes, double, integer, text};
-use super::{fields, list};
+use super::{Source, fields, list};
 use crate::decode::DecodeError;
-use crate::decode::notes::Notes;
 
-/// A list of attributes.
-pub(super) fn attributes(value: Value, notes: &mut Notes) -> Result<Vec<KeyValue>, DecodeError> {
-    list(value, notes, key_value)
-}
-
-fn key_value(value: Value, notes: &mut Notes) -> Result<KeyValue, DecodeError> {
-    let mut result = KeyValue::default();
-    fields(value, notes, |key, value, notes| {
+/// The entry of a list of attributes.
+pub(super) fn key_value(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "key" => result.key = text(value)?,
-            "value" => result.value = Some(any_value(value, notes)?),
+            "key" => out.bytes(1, &source.wire_text(text(value)?)),
+            "value" => out.message(2, &any_value(value, source)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
 }
 
 /// A typed value.
-pub(super) fn any_value(value: Value, notes: &mut Notes) -> Result<AnyValue, DecodeError> {
-    let mut result = AnyValue::default();
-    fields(value, notes, |key, value, notes| {
-        result.value = Some(match key {
-            "stringValue" => Any::StringValue(text(value)?),
-            "boolValue" => Any::BoolValue(boolean(&value)?),
-            "intValue" => Any::IntValue(integer(&value)?),
-            "doubleValue" => Any::DoubleValue(double(&value)?),
-            "bytesValue" => Any::BytesValue(bytes(&value)?),
-            "arrayValue" => Any::ArrayValue(ArrayValue { values: values(value, notes, any_value)? }),
-            "kvlistValue" => Any::KvlistValue(KeyValueList { values: values(value, notes, key_value)? }),
+pub(super) fn any_value(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
+        match key {
+            "stringValue" => out.bytes(1, &source.wire_text(text(value)?)),
+            "boolValue" => out.varint(2, u64::from(boolean(&value)?)),
+            "intValue" => out.int(3, integer::<i64>(&value)?),
+            "doubleValue" => out.double(4, double(&value)?),
+            "arrayValue" => out.message(5, &values(value, source, any_value)?),
+            "kvlistValue" => out.message(6, &values(value, source, key_value)?),
+            "bytesValue" => out.bytes(7, &bytes(&value)?),
             _ => return Ok(false),
-        });
+        }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
 }
 
 /// The list inside an array or a map.
-fn values<V>(
+fn values(
     value: Value,
-    notes: &mut Notes,
-    read: fn(Value, &mut Notes) -> Result<V, DecodeError>,
-) -> Result<Vec<V>, DecodeError> {
-    let mut result = Vec::new();
-    fields(value, notes, |key, value, notes| {
+    source: &mut Source<'_>,
+    read: fn(Value, &mut Source<'_>) -> Result<Message, DecodeError>,
+) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         let known = key == "values";
         if known {
-            result = list(value, notes, read)?;
+            list(value, source, 1, &mut out, read)?;
         }
         Ok(known)
     })?;
-    Ok(result)
+    Ok(out)
 }
 
 /// A resource.
-pub(super) fn resource(value: Value, notes: &mut Notes) -> Result<Resource, DecodeError> {
-    let mut result = Resource::default();
-    fields(value, notes, |key, value, notes| {
+pub(super) fn resource(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "attributes" => result.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => result.dropped_attributes_count = integer(&value)?,
-            "entityRefs" => result.entity_refs = list(value, notes, entity_ref)?,
+            "attributes" => list(value, source, 1, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(2, integer::<u32>(&value)?),
+            "entityRefs" => list(value, source, 3, &mut out, entity_ref)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
 }
 
-fn entity_ref(value: Value, notes: &mut Notes) -> Result<EntityRef, DecodeError> {
-    let mut result = EntityRef::default();
-    let key_list = |value, notes: &mut Notes| list(value, notes, |value, _| text(value));
-    fields(value, notes, |key, value, notes| {
+fn entity_ref(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "schemaUrl" => result.schema_url = text(value)?,
-            "type" => result.r#type = text(value)?,
-            "idKeys" => result.id_keys = key_list(value, notes)?,
-            "descriptionKeys" => result.description_keys = key_list(value, notes)?,
+            "schemaUrl" => out.bytes(1, &source.wire_text(text(value)?)),
+            "type" => out.bytes(2, &source.wire_text(text(value)?)),
+            "idKeys" => texts(value, source, 3, &mut out)?,
+            "descriptionKeys" => texts(value, source, 4, &mut out)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
+}
+
+fn texts(value: Value, source: &mut Source<'_>, tag: u32, out: &mut Message) -> Result<(), DecodeError> {
+    super::items(value, |value| {
+        out.bytes(tag, &source.wire_text(text(value)?));
+        Ok(())
+    })
 }
 
 /// An instrumentation scope.
-pub(super) fn scope(value: Value, notes: &mut Notes) -> Result<InstrumentationScope, DecodeError> {
-    let mut result = InstrumentationScope::default();
-    fields(value, notes, |key, value, notes| {
+pub(super) fn scope(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "name" => result.name = text(value)?,
-            "version" => result.version = text(value)?,
-            "attributes" => result.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => result.dropped_attributes_count = integer(&value)?,
+            "name" => out.bytes(1, &source.wire_text(text(value)?)),
+            "version" => out.bytes(2, &source.wire_text(text(value)?)),
+            "attributes" => list(value, source, 3, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(4, integer::<u32>(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
 }

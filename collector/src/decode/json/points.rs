@@ -1,202 +1,175 @@
 //! Metrics and their data points of OTLP's JSON.
 
-use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
-use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
-use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint, exemplar,
-    number_data_point,
-};
 use serde_json::Value;
 
-use super::common::attributes;
+use super::common::key_value;
+use super::message::Message;
 use super::scalars::{boolean, double, enumeration, id, integer, text};
-use super::{fields, list};
-use crate::decode::metrics::{Head, Kind, RawMetric, Shape};
-use crate::decode::notes::Notes;
-use crate::decode::{DecodeError, Raw};
+use super::{Source, fields, items, list};
+use crate::decode::DecodeError;
 
-/// A metric whose points are not read yet.
-pub(in crate::decode) fn metric(value: Value, notes: &mut Notes) -> Result<RawMetric, DecodeError> {
-    let mut head = Head::default();
-    let mut found = None;
-    let mut points = Vec::new();
-    fields(value, notes, |key, value, notes| {
-        let kind = match key {
-            "name" => return text(value).map(|text| head.name = text).map(|()| true),
-            "description" => return text(value).map(|text| head.description = text).map(|()| true),
-            "unit" => return text(value).map(|text| head.unit = text).map(|()| true),
-            "metadata" => return attributes(value, notes).map(|list| head.metadata = list).map(|()| true),
-            "gauge" => Kind::Gauge,
-            "sum" => Kind::Sum,
-            "histogram" => Kind::Histogram,
-            "exponentialHistogram" => Kind::ExponentialHistogram,
-            "summary" => Kind::Summary,
-            _ => return Ok(false),
-        };
-        found = Some(kind);
-        (head.shape, points) = data(value, notes)?;
-        Ok(true)
-    })?;
-    Ok(RawMetric {
-        head,
-        kind: found,
-        points: Box::new(points.into_iter().map(|value| Ok(Raw::Json(value)))),
-    })
-}
-
-fn data(value: Value, notes: &mut Notes) -> Result<(Shape, Vec<Value>), DecodeError> {
-    let mut shape = Shape::default();
-    let mut points = Vec::new();
-    fields(value, notes, |key, value, notes| {
+/// A metric.
+pub(super) fn metric(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "dataPoints" => points = list(value, notes, |value, _| Ok(value))?,
-            "aggregationTemporality" => shape.temporality = enumeration(&value)?,
-            "isMonotonic" => shape.monotonic = boolean(&value)?,
+            "name" => out.bytes(1, &source.wire_text(text(value)?)),
+            "description" => out.bytes(2, &source.wire_text(text(value)?)),
+            "unit" => out.bytes(3, &source.wire_text(text(value)?)),
+            "metadata" => list(value, source, 12, &mut out, key_value)?,
+            "gauge" => out.message(5, &data(value, source, number_point)?),
+            "sum" => out.message(7, &data(value, source, number_point)?),
+            "histogram" => out.message(9, &data(value, source, histogram_point)?),
+            "exponentialHistogram" => out.message(10, &data(value, source, exponential_point)?),
+            "summary" => out.message(11, &data(value, source, summary_point)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok((shape, points))
+    Ok(out)
 }
 
-/// A point of a gauge or a sum.
-pub(in crate::decode) fn number_point(
+/// The points of a metric and what stands beside them; a kind that lacks those ignores them later.
+fn data(
     value: Value,
-    notes: &mut Notes,
-) -> Result<NumberDataPoint, DecodeError> {
-    let mut point = NumberDataPoint::default();
-    fields(value, notes, |key, value, notes| {
+    source: &mut Source<'_>,
+    point: fn(Value, &mut Source<'_>) -> Result<Message, DecodeError>,
+) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "attributes" => point.attributes = attributes(value, notes)?,
-            "startTimeUnixNano" => point.start_time_unix_nano = integer(&value)?,
-            "timeUnixNano" => point.time_unix_nano = integer(&value)?,
-            "asDouble" => point.value = Some(number_data_point::Value::AsDouble(double(&value)?)),
-            "asInt" => point.value = Some(number_data_point::Value::AsInt(integer(&value)?)),
-            "exemplars" => point.exemplars = list(value, notes, exemplar)?,
-            "flags" => point.flags = integer(&value)?,
+            "dataPoints" => list(value, source, 1, &mut out, point)?,
+            "aggregationTemporality" => out.int(2, enumeration(&value)?),
+            "isMonotonic" => out.varint(3, u64::from(boolean(&value)?)),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(point)
+    Ok(out)
 }
 
-/// A point of a histogram.
-pub(in crate::decode) fn histogram_point(
-    value: Value,
-    notes: &mut Notes,
-) -> Result<HistogramDataPoint, DecodeError> {
-    let mut point = HistogramDataPoint::default();
-    fields(value, notes, |key, value, notes| {
+fn number_point(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "attributes" => point.attributes = attributes(value, notes)?,
-            "startTimeUnixNano" => point.start_time_unix_nano = integer(&value)?,
-            "timeUnixNano" => point.time_unix_nano = integer(&value)?,
-            "count" => point.count = integer(&value)?,
-            "sum" => point.sum = Some(double(&value)?),
-            "bucketCounts" => point.bucket_counts = list(value, notes, |value, _| integer(&value))?,
-            "explicitBounds" => point.explicit_bounds = list(value, notes, |value, _| double(&value))?,
-            "exemplars" => point.exemplars = list(value, notes, exemplar)?,
-            "flags" => point.flags = integer(&value)?,
-            "min" => point.min = Some(double(&value)?),
-            "max" => point.max = Some(double(&value)?),
+            "attributes" => list(value, source, 7, &mut out, key_value)?,
+            "startTimeUnixNano" => out.fixed64(2, integer(&value)?),
+            "timeUnixNano" => out.fixed64(3, integer(&value)?),
+            "asDouble" => out.double(4, double(&value)?),
+            "asInt" => out.fixed64(6, integer::<i64>(&value)?.cast_unsigned()),
+            "exemplars" => list(value, source, 5, &mut out, exemplar)?,
+            "flags" => out.int(8, integer::<u32>(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(point)
+    Ok(out)
 }
 
-/// A point of an exponential histogram.
-pub(in crate::decode) fn exponential_point(
-    value: Value,
-    notes: &mut Notes,
-) -> Result<ExponentialHistogramDataPoint, DecodeError> {
-    let mut point = ExponentialHistogramDataPoint::default();
-    fields(value, notes, |key, value, notes| {
+fn histogram_point(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "attributes" => point.attributes = attributes(value, notes)?,
-            "startTimeUnixNano" => point.start_time_unix_nano = integer(&value)?,
-            "timeUnixNano" => point.time_unix_nano = integer(&value)?,
-            "count" => point.count = integer(&value)?,
-            "sum" => point.sum = Some(double(&value)?),
-            "scale" => point.scale = integer(&value)?,
-            "zeroCount" => point.zero_count = integer(&value)?,
-            "zeroThreshold" => point.zero_threshold = double(&value)?,
-            "positive" => point.positive = Some(buckets(value, notes)?),
-            "negative" => point.negative = Some(buckets(value, notes)?),
-            "exemplars" => point.exemplars = list(value, notes, exemplar)?,
-            "flags" => point.flags = integer(&value)?,
-            "min" => point.min = Some(double(&value)?),
-            "max" => point.max = Some(double(&value)?),
+            "attributes" => list(value, source, 9, &mut out, key_value)?,
+            "startTimeUnixNano" => out.fixed64(2, integer(&value)?),
+            "timeUnixNano" => out.fixed64(3, integer(&value)?),
+            "count" => out.fixed64(4, integer(&value)?),
+            "sum" => out.double(5, double(&value)?),
+            "bucketCounts" => items(value, |value| Ok(out.fixed64(6, integer(&value)?)))?,
+            "explicitBounds" => items(value, |value| Ok(out.double(7, double(&value)?)))?,
+            "exemplars" => list(value, source, 8, &mut out, exemplar)?,
+            "flags" => out.int(10, integer::<u32>(&value)?),
+            "min" => out.double(11, double(&value)?),
+            "max" => out.double(12, double(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(point)
+    Ok(out)
 }
 
-fn buckets(value: Value, notes: &mut Notes) -> Result<Buckets, DecodeError> {
-    let mut buckets = Buckets::default();
-    fields(value, notes, |key, value, notes| {
+fn exponential_point(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "offset" => buckets.offset = integer(&value)?,
-            "bucketCounts" => buckets.bucket_counts = list(value, notes, |value, _| integer(&value))?,
+            "attributes" => list(value, source, 1, &mut out, key_value)?,
+            "startTimeUnixNano" => out.fixed64(2, integer(&value)?),
+            "timeUnixNano" => out.fixed64(3, integer(&value)?),
+            "count" => out.fixed64(4, integer(&value)?),
+            "sum" => out.double(5, double(&value)?),
+            "scale" => out.zigzag(6, integer(&value)?),
+            "zeroCount" => out.fixed64(7, integer(&value)?),
+            "zeroThreshold" => out.double(14, double(&value)?),
+            "positive" => out.message(8, &buckets(value, source)?),
+            "negative" => out.message(9, &buckets(value, source)?),
+            "exemplars" => list(value, source, 11, &mut out, exemplar)?,
+            "flags" => out.int(10, integer::<u32>(&value)?),
+            "min" => out.double(12, double(&value)?),
+            "max" => out.double(13, double(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(buckets)
+    Ok(out)
 }
 
-/// A point of a summary.
-pub(in crate::decode) fn summary_point(
-    value: Value,
-    notes: &mut Notes,
-) -> Result<SummaryDataPoint, DecodeError> {
-    let mut point = SummaryDataPoint::default();
-    fields(value, notes, |key, value, notes| {
+fn buckets(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, _| {
         match key {
-            "attributes" => point.attributes = attributes(value, notes)?,
-            "startTimeUnixNano" => point.start_time_unix_nano = integer(&value)?,
-            "timeUnixNano" => point.time_unix_nano = integer(&value)?,
-            "count" => point.count = integer(&value)?,
-            "sum" => point.sum = double(&value)?,
-            "quantileValues" => point.quantile_values = list(value, notes, quantile)?,
-            "flags" => point.flags = integer(&value)?,
+            "offset" => out.zigzag(1, integer(&value)?),
+            "bucketCounts" => items(value, |value| Ok(out.varint(2, integer(&value)?)))?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(point)
+    Ok(out)
 }
 
-fn quantile(value: Value, notes: &mut Notes) -> Result<ValueAtQuantile, DecodeError> {
-    let mut pair = ValueAtQuantile::default();
-    fields(value, notes, |key, value, _| {
+fn summary_point(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "quantile" => pair.quantile = double(&value)?,
-            "value" => pair.value = double(&value)?,
+            "attributes" => list(value, source, 7, &mut out, key_value)?,
+            "startTimeUnixNano" => out.fixed64(2, integer(&value)?),
+            "timeUnixNano" => out.fixed64(3, integer(&value)?),
+            "count" => out.fixed64(4, integer(&value)?),
+            "sum" => out.double(5, double(&value)?),
+            "quantileValues" => list(value, source, 6, &mut out, quantile)?,
+            "flags" => out.int(8, integer::<u32>(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(pair)
+    Ok(out)
 }
 
-fn exemplar(value: Value, notes: &mut Notes) -> Result<Exemplar, DecodeError> {
-    let mut result = Exemplar::default();
-    fields(value, notes, |key, value, notes| {
+fn quantile(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, _| {
         match key {
-            "filteredAttributes" => result.filtered_attributes = attributes(value, notes)?,
-            "timeUnixNano" => result.time_unix_nano = integer(&value)?,
-            "asDouble" => result.value = Some(exemplar::Value::AsDouble(double(&value)?)),
-            "asInt" => result.value = Some(exemplar::Value::AsInt(integer(&value)?)),
-            "spanId" => result.span_id = id(value)?,
-            "traceId" => result.trace_id = id(value)?,
+            "quantile" => out.double(1, double(&value)?),
+            "value" => out.double(2, double(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(result)
+    Ok(out)
+}
+
+fn exemplar(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
+        match key {
+            "filteredAttributes" => list(value, source, 7, &mut out, key_value)?,
+            "timeUnixNano" => out.fixed64(2, integer(&value)?),
+            "asDouble" => out.double(3, double(&value)?),
+            "asInt" => out.fixed64(6, integer::<i64>(&value)?.cast_unsigned()),
+            "spanId" => out.bytes(4, &id(value)?),
+            "traceId" => out.bytes(5, &id(value)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(out)
 }

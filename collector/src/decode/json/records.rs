@@ -1,108 +1,105 @@
 //! Spans and log records of OTLP's JSON.
 
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde_json::Value;
 
-use super::common::{any_value, attributes};
+use super::common::{any_value, key_value};
+use super::message::Message;
 use super::scalars::{enumeration, id, integer, text};
-use super::{fields, list};
+use super::{Source, fields, list};
 use crate::decode::DecodeError;
-use crate::decode::notes::Notes;
 
 /// A span.
-pub(in crate::decode) fn span(value: Value, notes: &mut Notes) -> Result<Span, DecodeError> {
-    let mut span = Span::default();
-    fields(value, notes, |key, value, notes| {
+pub(super) fn span(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "traceId" => span.trace_id = id(value)?,
-            "spanId" => span.span_id = id(value)?,
-            "traceState" => span.trace_state = text(value)?,
-            "parentSpanId" => span.parent_span_id = id(value)?,
-            "flags" => span.flags = integer(&value)?,
-            "name" => span.name = text(value)?,
-            "kind" => span.kind = enumeration(&value)?,
-            "startTimeUnixNano" => span.start_time_unix_nano = integer(&value)?,
-            "endTimeUnixNano" => span.end_time_unix_nano = integer(&value)?,
-            "attributes" => span.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => span.dropped_attributes_count = integer(&value)?,
-            "events" => span.events = list(value, notes, event)?,
-            "droppedEventsCount" => span.dropped_events_count = integer(&value)?,
-            "links" => span.links = list(value, notes, link)?,
-            "droppedLinksCount" => span.dropped_links_count = integer(&value)?,
-            "status" => span.status = Some(status(value, notes)?),
+            "traceId" => out.bytes(1, &id(value)?),
+            "spanId" => out.bytes(2, &id(value)?),
+            "traceState" => out.bytes(3, &source.wire_text(text(value)?)),
+            "parentSpanId" => out.bytes(4, &id(value)?),
+            "name" => out.bytes(5, &source.wire_text(text(value)?)),
+            "kind" => out.int(6, enumeration(&value)?),
+            "startTimeUnixNano" => out.fixed64(7, integer(&value)?),
+            "endTimeUnixNano" => out.fixed64(8, integer(&value)?),
+            "attributes" => list(value, source, 9, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(10, integer::<u32>(&value)?),
+            "events" => list(value, source, 11, &mut out, event)?,
+            "droppedEventsCount" => out.int(12, integer::<u32>(&value)?),
+            "links" => list(value, source, 13, &mut out, link)?,
+            "droppedLinksCount" => out.int(14, integer::<u32>(&value)?),
+            "status" => out.message(15, &status(value, source)?),
+            "flags" => out.fixed32(16, integer(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(span)
+    Ok(out)
 }
 
-fn event(value: Value, notes: &mut Notes) -> Result<Event, DecodeError> {
-    let mut event = Event::default();
-    fields(value, notes, |key, value, notes| {
+fn event(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "timeUnixNano" => event.time_unix_nano = integer(&value)?,
-            "name" => event.name = text(value)?,
-            "attributes" => event.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => event.dropped_attributes_count = integer(&value)?,
+            "timeUnixNano" => out.fixed64(1, integer(&value)?),
+            "name" => out.bytes(2, &source.wire_text(text(value)?)),
+            "attributes" => list(value, source, 3, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(4, integer::<u32>(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(event)
+    Ok(out)
 }
 
-fn link(value: Value, notes: &mut Notes) -> Result<Link, DecodeError> {
-    let mut link = Link::default();
-    fields(value, notes, |key, value, notes| {
+fn link(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "traceId" => link.trace_id = id(value)?,
-            "spanId" => link.span_id = id(value)?,
-            "traceState" => link.trace_state = text(value)?,
-            "attributes" => link.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => link.dropped_attributes_count = integer(&value)?,
-            "flags" => link.flags = integer(&value)?,
+            "traceId" => out.bytes(1, &id(value)?),
+            "spanId" => out.bytes(2, &id(value)?),
+            "traceState" => out.bytes(3, &source.wire_text(text(value)?)),
+            "attributes" => list(value, source, 4, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(5, integer::<u32>(&value)?),
+            "flags" => out.fixed32(6, integer(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(link)
+    Ok(out)
 }
 
-fn status(value: Value, notes: &mut Notes) -> Result<Status, DecodeError> {
-    let mut status = Status::default();
-    fields(value, notes, |key, value, _| {
+fn status(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "message" => status.message = text(value)?,
-            "code" => status.code = enumeration(&value)?,
+            "message" => out.bytes(2, &source.wire_text(text(value)?)),
+            "code" => out.int(3, enumeration(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(status)
+    Ok(out)
 }
 
 /// A log record.
-pub(in crate::decode) fn log_record(value: Value, notes: &mut Notes) -> Result<LogRecord, DecodeError> {
-    let mut record = LogRecord::default();
-    fields(value, notes, |key, value, notes| {
+pub(super) fn log_record(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError> {
+    let mut out = Message::default();
+    fields(value, source, |key, value, source| {
         match key {
-            "timeUnixNano" => record.time_unix_nano = integer(&value)?,
-            "observedTimeUnixNano" => record.observed_time_unix_nano = integer(&value)?,
-            "severityNumber" => record.severity_number = enumeration(&value)?,
-            "severityText" => record.severity_text = text(value)?,
-            "body" => record.body = Some(any_value(value, notes)?),
-            "attributes" => record.attributes = attributes(value, notes)?,
-            "droppedAttributesCount" => record.dropped_attributes_count = integer(&value)?,
-            "flags" => record.flags = integer(&value)?,
-            "traceId" => record.trace_id = id(value)?,
-            "spanId" => record.span_id = id(value)?,
-            "eventName" => record.event_name = text(value)?,
+            "timeUnixNano" => out.fixed64(1, integer(&value)?),
+            "observedTimeUnixNano" => out.fixed64(11, integer(&value)?),
+            "severityNumber" => out.int(2, enumeration(&value)?),
+            "severityText" => out.bytes(3, &source.wire_text(text(value)?)),
+            "body" => out.message(5, &any_value(value, source)?),
+            "attributes" => list(value, source, 6, &mut out, key_value)?,
+            "droppedAttributesCount" => out.int(7, integer::<u32>(&value)?),
+            "flags" => out.fixed32(8, integer(&value)?),
+            "traceId" => out.bytes(9, &id(value)?),
+            "spanId" => out.bytes(10, &id(value)?),
+            "eventName" => out.bytes(12, &source.wire_text(text(value)?)),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(record)
+    Ok(out)
 }

@@ -7,28 +7,27 @@ use arrow::array::{
     TimestampNanosecondBuilder,
 };
 use arrow::error::ArrowError;
+use model::packed::TextColumn;
 use model::{Signal, schema};
-use opentelemetry_proto::tonic::metrics::v1::Exemplar;
-use opentelemetry_proto::tonic::metrics::v1::exemplar::Value;
 
-use super::points::{Point, Values};
+use super::points::{self, Number, Point, Scratch};
 use super::{Kind, Shared};
 use crate::decode::columns::{
-    Dictionary, Envelope, Ids, Lists, integer_lists, non_empty, number_lists, push_integers, push_numbers,
-    times,
+    Envelope, Ids, Lists, integer_lists, number_lists, push_integers, push_non_empty, push_numbers, times,
 };
-use crate::decode::resource::hash_part;
-use crate::decode::{Context, optional_id, optional_time, stored_time};
+use crate::decode::context::{Context, stored_time};
+use crate::decode::resource::{hash_part, messages};
+use crate::decode::wire::{Fields, Parts, WireError};
 
 /// The columns of metrics.
 #[derive(Default)]
-pub(in crate::decode) struct MetricTable {
+pub(in crate::decode) struct MetricTable<'p> {
     pub(super) envelope: Envelope,
-    metric: Dictionary,
-    kind: Dictionary,
-    unit: Dictionary,
-    description: Dictionary,
-    temporality: Dictionary,
+    metric: TextColumn,
+    kind: TextColumn,
+    unit: TextColumn,
+    description: TextColumn,
+    temporality: TextColumn,
     monotonic: BooleanBuilder,
     time: Times,
     start_time: Times,
@@ -36,57 +35,65 @@ pub(in crate::decode) struct MetricTable {
     exemplars: Exemplars,
     flags: Int64Builder,
     series: Int64Builder,
-    metadata: Dictionary,
+    metadata: TextColumn,
     text: String,
+    /// The lists of the point being read.
+    pub(super) scratch: Scratch<'p>,
 }
 
-impl MetricTable {
+impl MetricTable<'_> {
     /// Adds a checked point.
-    pub(super) fn append(&mut self, point: Point, shared: &Shared, context: &mut Context<'_>) {
-        let dropped = context.attributes(point.attributes, &mut self.text);
-        self.envelope.push(&self.text, dropped, 1.0);
+    pub(super) fn append(
+        &mut self,
+        message: &[u8],
+        point: &Point<'_>,
+        times: points::Times,
+        shared: &Shared<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError> {
+        let attributes = &mut self.envelope.attributes;
+        let dropped = context.columns_and_text(&self.scratch.attributes, attributes, &mut self.text)?;
+        self.envelope.push(dropped, 1.0);
         let mut series = shared.series.clone();
         hash_part(&mut series, &self.text);
         self.series.append_value(series.digest().cast_signed());
-        let head = &shared.head;
-        self.metric.append_value(&head.name);
-        self.kind.append_value(shared.kind.name());
-        self.unit.append_option(non_empty(&head.unit));
-        self.description.append_option(non_empty(&head.description));
-        self.temporality.append_option(head.shape.temporality());
-        self.monotonic.append_option((shared.kind == Kind::Sum).then_some(head.shape.monotonic));
-        // Times and values were checked, so the fallbacks are never taken.
-        self.time.0.append_value(stored_time(point.time).unwrap_or_default().0);
-        self.start_time
-            .0
-            .append_option(optional_time(point.start_time).unwrap_or_default().map(|time| time.0));
-        self.values.push(point.values.unwrap_or_default());
-        self.exemplars.push(point.exemplars, &head.name, context);
+        self.metric.push(&shared.name);
+        self.kind.push(shared.kind.name());
+        push_non_empty(&mut self.unit, shared.unit.as_bytes(), &mut context.marks);
+        push_non_empty(&mut self.description, shared.description.as_bytes(), &mut context.marks);
+        self.temporality.push_option(shared.temporality);
+        self.monotonic.append_option((shared.kind == Kind::Sum).then_some(shared.monotonic));
+        self.time.0.append_value(times.time.0);
+        self.start_time.0.append_option(times.start.map(|time| time.0));
+        self.values.push(point, &self.scratch);
+        self.exemplars.push(message, shared.kind, point.exemplars, &shared.name, context)?;
         self.flags.append_value(i64::from(point.flags));
-        self.metadata.append_option(shared.metadata.as_deref());
+        self.metadata.push_option(shared.metadata.as_deref());
+        context.end_row(&mut self.envelope.attributes);
+        Ok(())
     }
 
     /// All rows.
-    pub(super) fn into_rows(mut self) -> Result<RecordBatch, ArrowError> {
-        let mut columns = self.envelope.finish();
-        columns.extend([
-            Arc::new(self.metric.finish()) as ArrayRef,
-            Arc::new(self.kind.finish()),
-            Arc::new(self.unit.finish()),
-            Arc::new(self.description.finish()),
-            Arc::new(self.temporality.finish()),
-            Arc::new(self.monotonic.finish()),
-            Arc::new(self.time.0.finish()),
-            Arc::new(self.start_time.0.finish()),
-        ]);
+    pub(super) fn into_rows(self) -> Result<RecordBatch, ArrowError> {
+        let Self { mut monotonic, mut time, mut start_time, mut flags, mut series, .. } = self;
+        let mut columns: Vec<ArrayRef> = vec![
+            self.metric.finish(),
+            self.kind.finish(),
+            self.unit.finish(),
+            self.description.finish(),
+            self.temporality.finish(),
+            Arc::new(monotonic.finish()),
+            Arc::new(time.0.finish()),
+            Arc::new(start_time.0.finish()),
+        ];
         columns.extend(self.values.finish()?);
         columns.extend([
             self.exemplars.finish()?,
-            Arc::new(self.flags.finish()),
-            Arc::new(self.series.finish()),
-            Arc::new(self.metadata.finish()),
+            Arc::new(flags.finish()),
+            Arc::new(series.finish()),
+            self.metadata.finish(),
         ]);
-        RecordBatch::try_new(schema::wire(Signal::Metrics), columns)
+        self.envelope.finish(Signal::Metrics, columns)
     }
 }
 
@@ -143,23 +150,38 @@ impl Default for ValueColumns {
 }
 
 impl ValueColumns {
-    fn push(&mut self, values: Values) {
-        self.value.append_option(values.value);
-        self.value_int.append_option(values.value_int);
-        self.count.append_option(values.count);
-        self.sum.append_option(values.sum);
-        self.min.append_option(values.min);
-        self.max.append_option(values.max);
-        push_numbers(&mut self.bounds, values.bounds.as_deref());
-        push_integers(&mut self.bucket_counts, values.bucket_counts.as_deref());
-        self.scale.append_option(values.scale);
-        self.zero_count.append_option(values.zero_count);
-        self.zero_threshold.append_option(values.zero_threshold);
-        self.positive_offset.append_option(values.positive.offset);
-        push_integers(&mut self.positive_counts, values.positive.counts.as_deref());
-        self.negative_offset.append_option(values.negative.offset);
-        push_integers(&mut self.negative_counts, values.negative.counts.as_deref());
-        self.quantiles.push(values.quantiles.as_deref());
+    fn push(&mut self, point: &Point<'_>, lists: &Scratch<'_>) {
+        let kind = point.recorded();
+        let exponential = kind == Some(Kind::ExponentialHistogram);
+        let histogram = kind == Some(Kind::Histogram);
+        let summary = kind == Some(Kind::Summary);
+        let counted = exponential || histogram || summary;
+        let (value, value_int) = match point.number.filter(|_| kind.is_some()) {
+            Some(Number::Double(value)) => (Some(value), None),
+            Some(Number::Int(value)) => (Some(value as f64), Some(value)),
+            None => (None, None),
+        };
+        let sum = if summary { Some(point.sum.unwrap_or_default()) } else { point.sum };
+        self.value.append_option(value);
+        self.value_int.append_option(value_int);
+        self.count.append_option(counted.then_some(point.count.cast_signed()));
+        self.sum.append_option(sum.filter(|_| counted));
+        self.min.append_option(point.min.filter(|_| counted));
+        self.max.append_option(point.max.filter(|_| counted));
+        push_numbers(&mut self.bounds, histogram.then_some(&lists.bounds));
+        push_integers(&mut self.bucket_counts, histogram.then_some(&lists.bucket_counts));
+        self.scale.append_option(exponential.then_some(i64::from(point.scale)));
+        self.zero_count.append_option(exponential.then_some(point.zero_count.cast_signed()));
+        self.zero_threshold.append_option(exponential.then_some(point.zero_threshold));
+        let (positive, negative) = match exponential {
+            true => (point.positive_offset, point.negative_offset),
+            false => (None, None),
+        };
+        self.positive_offset.append_option(positive.map(i64::from));
+        push_integers(&mut self.positive_counts, positive.map(|_| lists.positive_counts.as_slice()));
+        self.negative_offset.append_option(negative.map(i64::from));
+        push_integers(&mut self.negative_counts, negative.map(|_| lists.negative_counts.as_slice()));
+        self.quantiles.push(summary.then_some(&lists.quantiles));
     }
 
     fn finish(mut self) -> Result<Vec<ArrayRef>, ArrowError> {
@@ -218,20 +240,46 @@ struct Exemplars {
 }
 
 impl Exemplars {
-    fn push(&mut self, exemplars: Vec<Exemplar>, metric: &str, context: &mut Context<'_>) {
-        self.lists.push(Some(exemplars.len()));
-        for exemplar in exemplars {
-            // Checked with the point, so the fallback is never taken.
-            self.time.0.append_value(stored_time(exemplar.time_unix_nano).unwrap_or_default().0);
-            self.value.append_option(exemplar.value.map(|value| match value {
-                Value::AsDouble(value) => value,
-                Value::AsInt(value) => value as f64,
-            }));
-            self.trace_id.push(optional_id(&exemplar.trace_id, &mut context.notes, metric));
-            self.span_id.push(optional_id(&exemplar.span_id, &mut context.notes, metric));
-            context.attributes(exemplar.filtered_attributes, &mut self.text);
-            self.attributes.append_value(&self.text);
+    /// Adds the exemplars of a point, which has so many.
+    fn push(
+        &mut self,
+        point: &[u8],
+        kind: Kind,
+        count: usize,
+        metric: &str,
+        context: &mut Context<'_>,
+    ) -> Result<(), WireError> {
+        self.lists.push(Some(count));
+        match points::exemplars_tag(kind) {
+            Some(tag) if count > 0 => messages(&Parts::One(point), tag)
+                .try_for_each(|message| self.push_one(message?, metric, context)),
+            _ => Ok(()),
         }
+    }
+
+    fn push_one(&mut self, message: &[u8], metric: &str, context: &mut Context<'_>) -> Result<(), WireError> {
+        let (mut time, mut value) = (0, None);
+        let (mut span_id, mut trace_id): (&[u8], &[u8]) = (&[], &[]);
+        for field in Fields::new(message) {
+            let field = field?;
+            match field.tag {
+                2 => time = field.fixed64()?,
+                3 => value = Some(field.double()?),
+                4 => span_id = field.bytes()?,
+                5 => trace_id = field.bytes()?,
+                6 => value = Some(field.fixed64()?.cast_signed() as f64),
+                7 => drop(field.bytes()?),
+                _ => {}
+            }
+        }
+        // Checked with the point, so the fallback is never taken.
+        self.time.0.append_value(stored_time(time).unwrap_or_default().0);
+        self.value.append_option(value);
+        self.trace_id.push(context.optional_id(trace_id, metric.as_bytes()));
+        self.span_id.push(context.optional_id(span_id, metric.as_bytes()));
+        context.text(messages(&Parts::One(message), 7), &mut self.text)?;
+        self.attributes.append_value(&self.text);
+        Ok(())
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {

@@ -1,5 +1,7 @@
 //! Metrics and their points.
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+
 use super::*;
 
 fn number(value: Option<Number>) -> NumberDataPoint {
@@ -188,7 +190,7 @@ fn a_series_is_named_by_what_identifies_it() {
 }
 
 #[test]
-fn a_metric_whose_name_is_not_utf8_loses_its_points_only() {
+fn a_metric_whose_name_is_not_utf8_is_repaired_and_its_points_marked() {
     let gauge = |name: &str| Metric {
         name: name.to_owned(),
         data: Some(Data::Gauge(Gauge { data_points: vec![number(Some(Number::AsInt(1))); 3] })),
@@ -201,5 +203,19 @@ fn a_metric_whose_name_is_not_utf8_loses_its_points_only() {
     let at = payload.windows(6).position(|window| window == b"broken").unwrap();
     payload[at] = 0xff;
     let decoded = decode_any(Signal::Metrics, payload, Encoding::Protobuf).unwrap();
-    assert_eq!((decoded.batch.rows.num_rows(), decoded.batch.answer.rejected), (3, 3));
+    assert_eq!((decoded.batch.rows.num_rows(), decoded.batch.answer.rejected), (6, 0));
+    let found = rows(&decoded.batch.rows);
+    for point in &found[3..] {
+        assert_eq!(point["metric"], json!("\u{fffd}roken"));
+        assert_eq!(point["attributes"], json!("{\"causeway.repaired\":true}"));
+    }
+    // What is marked does not name the series.
+    let parts = ["{}", "", "", "{}", "\u{fffd}roken", "{}"];
+    let text = parts.map(|part| [&(part.len() as u64).to_le_bytes()[..], part.as_bytes()].concat()).concat();
+    assert_eq!(found[3]["series"], json!(xxhash_rust::xxh3::xxh3_64(&text).cast_signed()));
+    assert!(
+        decoded.batch.answer.message.ends_with("repaired by U+FFFD: 3"),
+        "{}",
+        decoded.batch.answer.message
+    );
 }

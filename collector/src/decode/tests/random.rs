@@ -1,7 +1,8 @@
 //! Whatever is sent, protobuf and JSON of the same content make the same rows and earn the same answer.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValueList};
+use opentelemetry_proto::tonic::common::v1::{EntityRef, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
 use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Status;
@@ -50,11 +51,19 @@ fn time() -> impl Strategy<Value = u64> {
 }
 
 fn origin() -> impl Strategy<Value = (Option<Resource>, Option<InstrumentationScope>, String)> {
-    let resource = (attributes(), any::<u32>()).prop_map(|(attributes, dropped_attributes_count)| Resource {
-        attributes,
-        dropped_attributes_count,
-        entity_refs: Vec::new(),
+    let entity = (any::<String>(), vec("[a-c]", 0..3)).prop_map(|(name, keys)| EntityRef {
+        schema_url: name.clone(),
+        r#type: name,
+        id_keys: keys.clone(),
+        description_keys: keys,
     });
+    let resource = (attributes(), any::<u32>(), vec(entity, 0..2)).prop_map(
+        |(attributes, dropped_attributes_count, entity_refs)| Resource {
+            attributes,
+            dropped_attributes_count,
+            entity_refs,
+        },
+    );
     let scope = (any::<String>(), "[0-9.]{0,3}", attributes()).prop_map(|(name, version, attributes)| {
         InstrumentationScope { name, version, attributes, dropped_attributes_count: 0 }
     });
@@ -150,6 +159,7 @@ fn any_metric() -> impl Strategy<Value = Metric> {
         (vec(any_histogram(), 0..3), 0..4).prop_map(|(data_points, aggregation_temporality)| {
             Data::Histogram(Histogram { data_points, aggregation_temporality })
         }),
+        vec(any_summary(), 0..3).prop_map(|data_points| Data::Summary(Summary { data_points })),
         (vec(any_exponential(), 0..3), 0..4).prop_map(|(data_points, aggregation_temporality)| {
             Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality })
         }),
@@ -157,6 +167,54 @@ fn any_metric() -> impl Strategy<Value = Metric> {
     (any::<String>(), "[a-z]{0,2}", attributes(), option::of(data)).prop_map(
         |(name, unit, metadata, data)| Metric { description: name.clone(), name, unit, metadata, data },
     )
+}
+
+prop_compose! {
+    fn any_summary()(attributes in attributes(), times in (time(), time()), count in 0_u64..9,
+        pairs in vec((prop::num::f64::NORMAL, prop::num::f64::NORMAL), 0..3), flags in 0_u32..3)
+        -> SummaryDataPoint {
+        let quantile_values =
+            pairs.into_iter().map(|(quantile, value)| ValueAtQuantile { quantile, value }).collect();
+        SummaryDataPoint {
+            attributes, start_time_unix_nano: times.0, time_unix_nano: times.1, count, sum: 1.5, quantile_values, flags,
+        }
+    }
+}
+
+prop_compose! {
+    /// A trace request of up to three resources.
+    pub(super) fn any_span_request()(parts in vec((origin(), vec(any_span(), 0..4)), 0..3))
+        -> ExportTraceServiceRequest {
+        let resource_spans = parts.into_iter().map(|((resource, scope, schema_url), spans)| {
+            let scope_spans = vec![ScopeSpans { scope, spans, schema_url: schema_url.clone() }];
+            ResourceSpans { resource, scope_spans, schema_url }
+        });
+        ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
+    }
+}
+
+prop_compose! {
+    /// A log request of up to three resources.
+    pub(super) fn any_log_request()(parts in vec((origin(), vec(any_log(), 0..4)), 0..3))
+        -> ExportLogsServiceRequest {
+        let resource_logs = parts.into_iter().map(|((resource, scope, schema_url), log_records)| {
+            let scope_logs = vec![ScopeLogs { scope, log_records, schema_url: schema_url.clone() }];
+            ResourceLogs { resource, scope_logs, schema_url }
+        });
+        ExportLogsServiceRequest { resource_logs: resource_logs.collect() }
+    }
+}
+
+prop_compose! {
+    /// A metrics request of up to three resources.
+    pub(super) fn any_metric_request()(parts in vec((origin(), vec(any_metric(), 0..3)), 0..3))
+        -> ExportMetricsServiceRequest {
+        let resource_metrics = parts.into_iter().map(|((resource, scope, schema_url), metrics)| {
+            let scope_metrics = vec![ScopeMetrics { scope, metrics, schema_url: schema_url.clone() }];
+            ResourceMetrics { resource, scope_metrics, schema_url }
+        });
+        ExportMetricsServiceRequest { resource_metrics: resource_metrics.collect() }
+    }
 }
 
 /// The JSON writer of the protocol crate is the reference. It writes a number that is not finite as null, so
@@ -175,27 +233,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn spans_are_the_same_in_both_encodings(origin in origin(), spans in vec(any_span(), 0..4)) {
-        let (resource, scope, schema_url) = origin;
-        let scope_spans = vec![ScopeSpans { scope, spans, schema_url: schema_url.clone() }];
-        let resource_spans = vec![ResourceSpans { resource, scope_spans, schema_url }];
-        check(Signal::Spans, &ExportTraceServiceRequest { resource_spans })?;
+    fn spans_are_the_same_in_both_encodings(request in any_span_request()) {
+        check(Signal::Spans, &request)?;
     }
 
     #[test]
-    fn logs_are_the_same_in_both_encodings(origin in origin(), log_records in vec(any_log(), 0..4)) {
-        let (resource, scope, schema_url) = origin;
-        let scope_logs = vec![ScopeLogs { scope, log_records, schema_url: schema_url.clone() }];
-        let resource_logs = vec![ResourceLogs { resource, scope_logs, schema_url }];
-        check(Signal::Logs, &ExportLogsServiceRequest { resource_logs })?;
+    fn logs_are_the_same_in_both_encodings(request in any_log_request()) {
+        check(Signal::Logs, &request)?;
     }
 
     #[test]
-    fn metrics_are_the_same_in_both_encodings(origin in origin(), metrics in vec(any_metric(), 0..3)) {
-        let (resource, scope, schema_url) = origin;
-        let scope_metrics = vec![ScopeMetrics { scope, metrics, schema_url: schema_url.clone() }];
-        let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, schema_url }];
-        check(Signal::Metrics, &ExportMetricsServiceRequest { resource_metrics })?;
+    fn metrics_are_the_same_in_both_encodings(request in any_metric_request()) {
+        check(Signal::Metrics, &request)?;
     }
 
     #[test]
