@@ -16,7 +16,8 @@
 //!
 //! Reservations are estimates, so the process is also looked at from outside ([`resident`](self)): from
 //! [`QUERIES_STOP_PERCENT`] of the budget on, resident or reserved, no query begins; from [`BODIES_SHRINK_PERCENT`]
-//! on, bodies have a quarter of their share, which is enough to keep the processor busy and no more. Memory that
+//! on, bodies have a quarter of their share, which is enough to keep the processor busy and no more; from
+//! [`BODIES_ALONE_PERCENT`] on they come one by one. Memory that
 //! the allocator keeps after it was freed looks resident for ever: it is told from memory in use by time, and never
 //! counts against the only work under way. Where a process cannot see its own memory, reservations alone count.
 
@@ -45,6 +46,8 @@ const QUERIES_STOP_PERCENT: usize = 90;
 const BODIES_SHRINK_PERCENT: usize = 100;
 /// How much less: their share divided by this.
 const BODIES_SHRINK: usize = 4;
+/// From this part of the budget on, in percent, they go one by one.
+const BODIES_ALONE_PERCENT: usize = 115;
 
 /// What memory is reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -384,11 +387,8 @@ impl MemoryBudget {
     fn limit(&self, purpose: Purpose) -> usize {
         let share = self.share(purpose);
         match &self.resident {
-            Some(resident)
-                if purpose == Purpose::Bodies
-                    && resident.in_use() >= percent(self.bytes, BODIES_SHRINK_PERCENT) =>
-            {
-                share / BODIES_SHRINK
+            Some(resident) if purpose == Purpose::Bodies => {
+                bodies_limit(share, resident.in_use(), self.bytes)
             }
             _ => share,
         }
@@ -482,6 +482,18 @@ impl Gauge {
 impl Drop for Gauge {
     fn drop(&mut self) {
         self.set(0);
+    }
+}
+
+/// What bodies may take of their share. Never nothing: what is larger goes alone, so that telemetry flows
+/// however much memory an allocator keeps.
+fn bodies_limit(share: usize, in_use: usize, budget: usize) -> usize {
+    if in_use >= percent(budget, BODIES_ALONE_PERCENT) {
+        1
+    } else if in_use >= percent(budget, BODIES_SHRINK_PERCENT) {
+        share / BODIES_SHRINK
+    } else {
+        share
     }
 }
 

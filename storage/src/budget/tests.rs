@@ -73,13 +73,21 @@ fn resident_memory_stops_queries_and_shrinks_bodies() {
     let small = MemoryBudget::of_process(resident / 16);
     let alone = small.begin_query(1).expect("the only work under way is never refused");
     assert!(matches!(small.begin_query(1), Err(MemoryFull::Short { .. })));
+    drop(alone);
     let quarter = small.share(Purpose::Bodies) / BODIES_SHRINK;
-    let body = small.try_reserve(Purpose::Bodies, quarter).unwrap();
-    assert!(small.try_reserve(Purpose::Bodies, quarter).is_err());
-    drop((alone, body));
+    let only = small.try_reserve(Purpose::Bodies, quarter).unwrap();
+    assert!(small.try_reserve(Purpose::Bodies, 1).is_err(), "far past the budget they go one by one");
+    drop(only);
     let large = MemoryBudget::of_process(1 << 50);
     let queries = [large.begin_query(1), large.begin_query(1)];
     assert!(queries.iter().all(Result::is_ok));
+}
+
+#[test]
+fn bodies_have_less_room_the_less_there_is() {
+    for (in_use, limit) in [(0, 12), (99, 12), (100, 3), (114, 3), (115, 1), (300, 1)] {
+        assert_eq!(bodies_limit(12, in_use, 100), limit, "{in_use}");
+    }
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn memory_that_stays_is_kept_until_it_grows_or_is_short() {
         (19, 99, false, 84),
         (20, 60, false, 60),
         (21, 130, false, 130),
-        (26, 130, false, 105),
+        (26, 130, false, 114),
     ];
     for (seconds, bytes, short, counts) in steps {
         if short {
