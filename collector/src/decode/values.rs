@@ -71,11 +71,17 @@ impl<'a> Any<'a> {
                 Self::None
             }
             5 => match self {
-                Self::Array(parts) => return Ok(parts.add(field.bytes()?)),
+                Self::Array(parts) => {
+                    parts.add(field.bytes()?);
+                    return Ok(());
+                }
                 _ => Self::Array(Parts::One(field.bytes()?)),
             },
             6 => match self {
-                Self::Map(parts) => return Ok(parts.add(field.bytes()?)),
+                Self::Map(parts) => {
+                    parts.add(field.bytes()?);
+                    return Ok(());
+                }
                 _ => Self::Map(Parts::One(field.bytes()?)),
             },
             _ => return Ok(()),

@@ -88,7 +88,8 @@ fn the_first_type_of_a_key_is_its_columns() {
 
 #[test]
 fn the_last_value_of_a_key_wins_whatever_the_types() {
-    let cases: [(&[(&str, AnyValue)], Option<&str>); 6] = [
+    type Case<'a> = (&'a [(&'a str, AnyValue)], Option<&'a str>);
+    let cases: [Case<'_>; 6] = [
         (&[("k", AnyValue::Int(1)), ("k", AnyValue::Int(2))], None),
         (&[("k", AnyValue::Int(1)), ("k", text("x"))], Some(r#"{"k":"x"}"#)),
         (&[("k", text("x")), ("k", AnyValue::Int(1))], None),

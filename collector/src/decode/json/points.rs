@@ -75,8 +75,8 @@ fn histogram_point(value: Value, source: &mut Source<'_>) -> Result<Message, Dec
             "timeUnixNano" => out.fixed64(3, integer(&value)?),
             "count" => out.fixed64(4, integer(&value)?),
             "sum" => out.double(5, double(&value)?),
-            "bucketCounts" => items(value, |value| Ok(out.fixed64(6, integer(&value)?)))?,
-            "explicitBounds" => items(value, |value| Ok(out.double(7, double(&value)?)))?,
+            "bucketCounts" => items(value, |value| integer(&value).map(|number| out.fixed64(6, number)))?,
+            "explicitBounds" => items(value, |value| double(&value).map(|number| out.double(7, number)))?,
             "exemplars" => list(value, source, 8, &mut out, exemplar)?,
             "flags" => out.int(10, integer::<u32>(&value)?),
             "min" => out.double(11, double(&value)?),
@@ -118,7 +118,7 @@ fn buckets(value: Value, source: &mut Source<'_>) -> Result<Message, DecodeError
     fields(value, source, |key, value, _| {
         match key {
             "offset" => out.zigzag(1, integer(&value)?),
-            "bucketCounts" => items(value, |value| Ok(out.varint(2, integer(&value)?)))?,
+            "bucketCounts" => items(value, |value| integer(&value).map(|number| out.varint(2, number)))?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -128,3 +128,18 @@ fn wrong_json_names_its_place() {
         }
     }
 }
+
+#[test]
+fn wrong_bytes_are_told_from_the_characters_that_stand_in_for_them() {
+    let name = "\u{fdd0}\\ufdd1 \u{fffd} broken";
+    let text =
+        json_spans(json!([json_span(json!({"name": "NAME"})), json_span(json!({"name": "\u{fffd}"}))]));
+    let mut payload = text.to_string().replace("NAME", name).into_bytes();
+    let at = payload.windows(6).position(|window| window == b"broken").unwrap();
+    payload[at] = 0xff;
+    let decoded = decode_any(Signal::Spans, payload, Encoding::Json).unwrap();
+    let found = rows(&decoded.batch.rows);
+    assert_eq!(found[0]["name"], json!("\u{fdd0}\u{fdd1} \u{fffd} \u{fffd}roken"));
+    assert_eq!(found[0]["attributes"], json!("{\"causeway.repaired\":true}"));
+    assert_eq!(found[1]["attributes"], json!("{}"));
+}
