@@ -278,15 +278,21 @@ pub(crate) struct OverloadArgs {
     /// How long the sustainable load is measured before, in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) peak_seconds: u64,
-    /// How many connections the sustainable load has; the overload has so many times more
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// How many connections the sustainable load has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(crate) connections: u32,
+    /// How many connections the overload has: enough that some are free while the others wait
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) clients: u32,
+    /// How long a client of the overload waits for an answer, in seconds, as exporters do by default
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) patience: u64,
     /// The memory of the control group
     #[arg(long, default_value = "512MiB", value_name = "SIZE")]
     pub(crate) group: ByteSize,
-    /// The memory budget of the program [default: what it makes of the control group]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<ByteSize>,
+    /// The memory budget of the program
+    #[arg(long, default_value = "256MiB", value_name = "SIZE")]
+    pub(crate) memory: ByteSize,
     /// What is sent.
     #[command(flatten)]
     pub(crate) load: LoadArgs,

@@ -219,8 +219,11 @@ impl Client {
                 }
                 let (rejected, message) = if reply.content_type.starts_with("application/json") {
                     partial_json(&reply.body)?
-                } else {
+                } else if reply.content_type.starts_with("application/x-protobuf") {
                     partial(target.signal, &reply.body)?
+                } else {
+                    // Some servers answer with no body, or with one that is not OTLP's.
+                    (0, String::new())
                 };
                 Ok(Answer { code, rejected, message })
             }

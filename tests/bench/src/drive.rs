@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, Code, Compression, Protocol, Target, compress};
+use crate::client::{Answer, Client, Code, Compression, Protocol, Target, compress};
 use crate::load::{Stamp, Template};
 use crate::procfs;
 use crate::progress::Progress;
@@ -26,7 +26,7 @@ const BROKEN_WAIT: Duration = Duration::from_millis(50);
 /// How long before the load its counters began, in nanoseconds.
 const SERIES_AGE: u64 = 3_600_000_000_000;
 /// How often the number of records is shown.
-const SHOW_EVERY: Duration = Duration::from_secs(5);
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// Which times records have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub(crate) struct Load {
     pub(crate) pace: Option<f64>,
     /// What is done about refusals.
     pub(crate) refused: Refused,
+    /// How long a client waits for an answer before it gives up; as long as it takes if none.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// What came of a load.
@@ -219,7 +221,7 @@ async fn send(
 ) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..AGAIN_MAX {
-        let answer = match client.send(body.clone()).await {
+        let answer = match patiently(shared.load.patience, client.send(body.clone())).await {
             Ok(answer) => answer,
             Err(error) if shared.load.refused == Refused::SendAgain => return Err(error),
             Err(_) => {
@@ -248,6 +250,16 @@ async fn send(
         }
     }
     bail!("the server refused a request {AGAIN_MAX} times")
+}
+
+/// An answer that comes in time. One that does not takes its connection with it.
+async fn patiently(
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<Answer>>,
+) -> Result<Answer> {
+    let Some(patience) = patience else { return answer.await };
+    let late = || format!("no answer within {} s", patience.as_secs());
+    tokio::time::timeout(patience, answer).await.with_context(late)?
 }
 
 impl Shared {

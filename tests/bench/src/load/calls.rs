@@ -165,6 +165,9 @@ impl Trace<'_> {
             ("http.response.status_code", Value::Integer(200)),
             ("network.protocol.version", "1.1".into()),
             ("http.request.resend_count", Value::Integer(self.random.rank(3) as i64)),
+            ("network.peer.address", self.peer()),
+            ("http.response.body.size", Value::Integer(300 + self.random.rank(60_000) as i64)),
+            ("http.request.header.x-request-id", Text::pattern("<x16><x16>", self.random).into()),
             ("tenant.id", tenant(self.random).into()),
             ("thread.name", self.thread(place)),
         ];
@@ -192,6 +195,9 @@ impl Trace<'_> {
             ("db.collection.name", table.into()),
             ("db.operation.name", operation.into()),
             ("db.query.text", Text::pattern(&text, self.random).into()),
+            ("network.peer.address", self.peer()),
+            ("db.client.connection.pool.name", format!("{table}-pool").into()),
+            ("tenant.id", tenant(self.random).into()),
             ("db.response.returned_rows", Value::Integer(self.random.rank(50) as i64)),
             ("server.address", format!("{system}-0.data.internal").into()),
             ("server.port", Value::Integer(5432)),
@@ -208,6 +214,10 @@ impl Trace<'_> {
             ("messaging.operation.type", "send".into()),
             ("messaging.message.id", Text::pattern("<x16>", self.random).into()),
             ("messaging.message.body.size", Value::Integer(200 + self.random.rank(4_000) as i64)),
+            ("messaging.client.id", Text::pattern("producer-<d2:48>", self.random).into()),
+            ("messaging.kafka.message.key", user(self.random).into()),
+            ("messaging.kafka.offset", Value::Integer(self.random.rank(90_000_000) as i64)),
+            ("network.peer.address", self.peer()),
             ("messaging.destination.partition.id", self.random.below(24).to_string().into()),
             ("tenant.id", tenant(self.random).into()),
             ("thread.name", self.thread(place)),
@@ -219,7 +229,10 @@ impl Trace<'_> {
         let name = *self.random.pick(&["validate", "render", "serialise", "authorise", "apply rules"]);
         let attributes = vec![
             ("code.function.name", name.into()),
+            ("code.file.path", format!("src/{}/handler.rs", SERVICES[place.service].name).into()),
             ("code.line.number", Value::Integer(20 + self.random.below(600) as i64)),
+            ("user.id", user(self.random).into()),
+            ("session.id", Text::pattern("<x16>", self.random).into()),
             ("items.count", Value::Integer(self.random.rank(100) as i64)),
             ("cache.hit", Value::Boolean(self.random.chance(0.8))),
             ("load.share", Value::Double(self.random.below(1000) as f64 / 1000.0)),
@@ -258,10 +271,15 @@ impl Trace<'_> {
             attributes.push(("user_agent.original", AGENTS[self.random.rank(AGENTS.len())].into()));
             attributes.push(("network.protocol.version", "2".into()));
         } else {
-            let address = format!("10.0.{}.{}", self.random.below(4), self.random.below(250));
-            attributes.push(("network.peer.address", address.into()));
+            attributes.push(("network.peer.address", self.peer()));
+            attributes.push(("network.protocol.version", "1.1".into()));
+            attributes.push(("session.id", Text::pattern("<x16>", self.random).into()));
         }
         attributes
+    }
+
+    fn peer(&mut self) -> Value {
+        format!("10.0.{}.{}", self.random.below(4), self.random.below(250)).into()
     }
 
     fn thread(&mut self, place: Place) -> Value {

@@ -212,7 +212,7 @@ fn json_and_protobuf_give_the_same_rows() {
 
 #[test]
 fn sizes_are_those_of_real_clients() {
-    for (signal, bytes) in [(Signal::Spans, 450..750), (Signal::Logs, 350..600), (Signal::Metrics, 130..350)]
+    for (signal, bytes) in [(Signal::Spans, 520..680), (Signal::Logs, 420..540), (Signal::Metrics, 130..350)]
     {
         let templates = shape(signal, Form::Protobuf).build();
         let records: u64 = templates.iter().map(|template| template.records).sum();

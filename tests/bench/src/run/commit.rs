@@ -23,6 +23,8 @@ const SYNC_TIME_MAX: Duration = Duration::from_secs(20);
 const SYNC_BYTES: usize = 4096;
 /// How many different requests are sent.
 const TEMPLATES: u32 = 256;
+/// How many records these have in all, so that large ones are fewer.
+const RECORDS_MAX: u32 = 100_000;
 
 const COLUMNS: [&str; 7] = ["clients", "requests", "requests/s", "p50 ms", "p99 ms", "max ms", "refusals"];
 
@@ -30,10 +32,11 @@ const COLUMNS: [&str; 7] = ["clients", "requests", "requests/s", "p50 ms", "p99 
 pub(crate) async fn run(args: &CommitArgs) -> Result<Vec<Table>> {
     let raw = sync_times(args.server.data_dir.as_deref().or(args.server.dir.as_deref()))?;
     let subject = Subject::new(&args.server)?;
+    let templates = TEMPLATES.min(RECORDS_MAX / args.batch).max(1);
     let load = LoadArgs {
         batch: args.batch,
-        templates: TEMPLATES,
-        series: TEMPLATES * args.batch,
+        templates,
+        series: templates * args.batch,
         seed: 1,
         compression: Compression::None,
     };
@@ -62,6 +65,7 @@ pub(crate) async fn run(args: &CommitArgs) -> Result<Vec<Table>> {
             until: Until::Time(Duration::from_secs(args.seconds)),
             pace: None,
             refused: Refused::SendAgain,
+            patience: None,
         };
         let outcome = drive::run(load).await?;
         let refused = refusals(&outcome).into();

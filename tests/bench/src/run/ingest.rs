@@ -89,6 +89,7 @@ impl Plan {
             until: Until::Records(self.items),
             pace: None,
             refused: Refused::SendAgain,
+            patience: None,
         };
         let bytes = || subject.data.as_deref().map(procfs::directory_bytes);
         let (kept_before, before) = (bytes().unwrap_or(0), subject.usage()?);

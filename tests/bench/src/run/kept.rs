@@ -11,15 +11,8 @@ use crate::stats::ratio;
 use crate::subject::Subject;
 use crate::table::{Cell, Table};
 
-const COLUMNS: [&str; 7] = [
-    "signal",
-    "records",
-    "bytes kept",
-    "bytes written",
-    "written/kept",
-    "written/kept before compaction",
-    "B kept",
-];
+const COLUMNS: [&str; 7] =
+    ["signal", "records", "bytes kept", "bytes written", "written/kept", "written until idle/kept", "B kept"];
 
 /// Runs it.
 pub(crate) async fn run(args: &KeptArgs) -> Result<Vec<Table>> {
@@ -54,6 +47,9 @@ pub(crate) async fn run(args: &KeptArgs) -> Result<Vec<Table>> {
     table.note(
         "Bytes written are those of /proc/PID/io, the log and the catalog included; bytes kept are all",
     );
-    table.note("files of the data directory after a compaction.");
+    table.note(
+        "files of the data directory after a compaction. Until idle: before the compaction, when the last",
+    );
+    table.note("rows may still be in memory and the log alone.");
     Ok(vec![table])
 }

@@ -17,12 +17,15 @@ use crate::stats::ratio;
 use crate::subject::directory;
 use crate::table::{Cell, Table};
 
+/// Which share of the load that was asked for counts as that load.
+const OFFERED_ENOUGH: f64 = 0.9;
+
 const COLUMNS: [&str; 9] =
     ["load", "connections", "s", "offered/s", "taken/s", "of the peak %", "unanswered", "p99 ms", "refusals"];
 
 /// Runs it.
 pub(crate) async fn run(args: &OverloadArgs) -> Result<Vec<Table>> {
-    let program = Program::find(args.program.as_deref(), args.memory.map(|size| size.0))?;
+    let program = Program::find(args.program.as_deref(), Some(args.memory.0))?;
     let (group, limited) = match Group::new(args.group.0) {
         Ok(group) => {
             let limited = group.describe();
@@ -35,15 +38,19 @@ pub(crate) async fn run(args: &OverloadArgs) -> Result<Vec<Table>> {
     let mut server = Server::start(&program, &directory.path().join("data"), group.as_ref())?;
     let peak = Box::pin(drive::run(load(args, &server, args.connections, None))).await?;
     let pace = peak.rate() * f64::from(args.times);
-    let connections = args.connections * args.times;
-    let over = Box::pin(drive::run(load(args, &server, connections, Some(pace)))).await?;
+    let over = Box::pin(drive::run(load(args, &server, args.clients, Some(pace)))).await?;
 
     let title =
         format!("Overload: {}; {} by {}", program.version(), args.signal.name(), args.protocol.name());
     let mut table = Table::new(title, &COLUMNS);
     table.row(row("as much as it takes", args.connections, &peak, &peak));
-    table.row(row(&format!("{} times that", args.times), connections, &over, &peak));
-    table.note(limited);
+    table.row(row(&format!("{} times that", args.times), args.clients, &over, &peak));
+    table.note(format!("{limited}; the program's budget is {} bytes", args.memory.0));
+    let offered = offered_rate(&over) / peak.rate().max(f64::EPSILON);
+    if offered < f64::from(args.times) * OFFERED_ENOUGH {
+        table.note(format!("THE LOAD WAS {offered:.1} TIMES THE PEAK, NOT {}: all clients", args.times));
+        table.note("waited for answers, or the generator had no time for more");
+    }
     table.note(match server.ended() {
         Some(status) => format!("THE SERVER ENDED: {status}"),
         None => {
@@ -62,6 +69,7 @@ pub(crate) async fn run(args: &OverloadArgs) -> Result<Vec<Table>> {
         true => "every refusal may be sent again".to_owned(),
         false => format!("REFUSALS THAT MAY NOT BE SENT AGAIN: {}", final_codes.join(", ")),
     });
+    table.note(format!("unanswered: no answer within {} s, or a broken connection", args.patience));
     table.note(format!("the generator used {:.1} CPU s of the overload", over.generator_cpu));
     drop(server);
     Ok(vec![table])
@@ -84,7 +92,12 @@ fn load(args: &OverloadArgs, server: &Server, connections: u32, pace: Option<f64
         until: Until::Time(Duration::from_secs(seconds)),
         pace,
         refused,
+        patience: pace.map(|_| Duration::from_secs(args.patience)),
     }
+}
+
+fn offered_rate(outcome: &Outcome) -> f64 {
+    outcome.offered as f64 / outcome.elapsed.as_secs_f64().max(f64::EPSILON)
 }
 
 fn row(name: &str, connections: u32, outcome: &Outcome, peak: &Outcome) -> Vec<Cell> {
@@ -93,7 +106,7 @@ fn row(name: &str, connections: u32, outcome: &Outcome, peak: &Outcome) -> Vec<C
         name.into(),
         u64::from(connections).into(),
         Cell::number(seconds, 0),
-        Cell::number(outcome.offered as f64 / seconds, 0),
+        Cell::number(offered_rate(outcome), 0),
         Cell::number(outcome.rate(), 0),
         Cell::number(ratio(outcome.rate() * 100.0, peak.rate()), 1),
         outcome.unanswered.into(),

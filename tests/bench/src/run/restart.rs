@@ -95,6 +95,7 @@ async fn fill(args: &RestartArgs, program: &Program, data: &Path, round: u32) ->
         until: Until::Stopped(Arc::clone(&stopped)),
         pace: None,
         refused: Refused::Count,
+        patience: None,
     };
     let sending = tokio::spawn(drive::run(load));
     let long = wait_until_long(&data.join("wal"), args.wal.0).await;

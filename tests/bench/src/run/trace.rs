@@ -136,9 +136,7 @@ pub(crate) async fn run(args: &TraceArgs) -> Result<Vec<Table>> {
     table.note(
         "cold: the first time after a start with no file in memory, each id once; warm: the same ids again.",
     );
-    table.note(
-        "Segments opened are told by the answer, else by /api/spans?q=trace:ID, asked after the latencies.",
-    );
+    table.note("Segments opened are told by the answer, else by /api/spans?q=trace:ID, about spans alone.");
     Ok(vec![table])
 }
 
@@ -199,6 +197,7 @@ async fn fill(args: &TraceArgs, program: &Program, root: &Path, data: &Path) -> 
         until: Until::Records(args.spans),
         pace: None,
         refused: Refused::SendAgain,
+        patience: None,
     };
     let outcome = drive::run(load).await?;
     say("compacting");
