@@ -101,8 +101,10 @@ pub(crate) struct Outcome {
     pub(crate) latency: Histogram,
     /// Refusals by code, those included that were sent again.
     pub(crate) refusals: BTreeMap<Code, u64>,
-    /// Requests that got no answer.
-    pub(crate) unanswered: u64,
+    /// Requests that were given up because no answer came in time.
+    pub(crate) late: u64,
+    /// Requests whose connection broke.
+    pub(crate) broken: u64,
     /// Processor seconds of this process.
     pub(crate) generator_cpu: f64,
     /// Processor seconds of the whole machine.
@@ -122,7 +124,8 @@ impl Outcome {
         self.rejected += other.rejected;
         self.bytes += other.bytes;
         self.latency.merge(&other.latency);
-        self.unanswered += other.unanswered;
+        self.late += other.late;
+        self.broken += other.broken;
         for (code, count) in &other.refusals {
             *self.refusals.entry(*code).or_default() += count;
         }
@@ -222,10 +225,14 @@ async fn send(
     let begin = Instant::now();
     for _ in 0..AGAIN_MAX {
         let answer = match patiently(shared.load.patience, client.send(body.clone())).await {
-            Ok(answer) => answer,
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                outcome.late += 1;
+                return Ok(());
+            }
             Err(error) if shared.load.refused == Refused::SendAgain => return Err(error),
             Err(_) => {
-                outcome.unanswered += 1;
+                outcome.broken += 1;
                 tokio::time::sleep(BROKEN_WAIT).await;
                 return Ok(());
             }
@@ -252,14 +259,13 @@ async fn send(
     bail!("the server refused a request {AGAIN_MAX} times")
 }
 
-/// An answer that comes in time. One that does not takes its connection with it.
+/// An answer, or none if it does not come in time, which closes its connection.
 async fn patiently(
     patience: Option<Duration>,
     answer: impl Future<Output = Result<Answer>>,
-) -> Result<Answer> {
-    let Some(patience) = patience else { return answer.await };
-    let late = || format!("no answer within {} s", patience.as_secs());
-    tokio::time::timeout(patience, answer).await.with_context(late)?
+) -> Result<Option<Answer>> {
+    let Some(patience) = patience else { return answer.await.map(Some) };
+    tokio::time::timeout(patience, answer).await.ok().transpose()
 }
 
 impl Shared {

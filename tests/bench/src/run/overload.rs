@@ -20,8 +20,18 @@ use crate::table::{Cell, Table};
 /// Which share of the load that was asked for counts as that load.
 const OFFERED_ENOUGH: f64 = 0.9;
 
-const COLUMNS: [&str; 9] =
-    ["load", "connections", "s", "offered/s", "taken/s", "of the peak %", "unanswered", "p99 ms", "refusals"];
+const COLUMNS: [&str; 10] = [
+    "load",
+    "connections",
+    "s",
+    "offered/s",
+    "taken/s",
+    "of the peak %",
+    "late",
+    "broken",
+    "p99 ms",
+    "refusals",
+];
 
 /// Runs it.
 pub(crate) async fn run(args: &OverloadArgs) -> Result<Vec<Table>> {
@@ -66,10 +76,13 @@ pub(crate) async fn run(args: &OverloadArgs) -> Result<Vec<Table>> {
     let final_codes: Vec<String> =
         over.refusals.keys().filter(|code| !code.is_retryable()).map(ToString::to_string).collect();
     table.note(match final_codes.is_empty() {
+        true if over.refusals.is_empty() => {
+            "no request was refused: whether refusals may be sent again is not shown".to_owned()
+        }
         true => "every refusal may be sent again".to_owned(),
         false => format!("REFUSALS THAT MAY NOT BE SENT AGAIN: {}", final_codes.join(", ")),
     });
-    table.note(format!("unanswered: no answer within {} s, or a broken connection", args.patience));
+    table.note(format!("late: no answer within {} s; broken: the connection was", args.patience));
     table.note(format!("the generator used {:.1} CPU s of the overload", over.generator_cpu));
     drop(server);
     Ok(vec![table])
@@ -109,7 +122,8 @@ fn row(name: &str, connections: u32, outcome: &Outcome, peak: &Outcome) -> Vec<C
         Cell::number(offered_rate(outcome), 0),
         Cell::number(outcome.rate(), 0),
         Cell::number(ratio(outcome.rate() * 100.0, peak.rate()), 1),
-        outcome.unanswered.into(),
+        outcome.late.into(),
+        outcome.broken.into(),
         Cell::number(outcome.latency.quantile_ms(0.99), 1),
         refusals(outcome).into(),
     ]
