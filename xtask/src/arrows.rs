@@ -19,12 +19,12 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// The crates that may point anywhere. Nothing may point at them, except that they may at each other.
-const FREE: [&str; 4] = ["causeway", "tests", "xtask", "demo"];
+const FREE: [&str; 5] = ["causeway", "tests", "bench", "xtask", "demo"];
 
 /// The kinds of dependency, which stand at the top of a manifest and below `target.*`.
 const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The manifests of the members, by folder.
+/// The manifests of the members, by the name of their folder.
 fn manifests() -> BTreeMap<String, Table> {
     let read = |path: &str| -> Table {
         let text =
@@ -34,7 +34,8 @@ fn manifests() -> BTreeMap<String, Table> {
     let root = read("Cargo.toml");
     let members = root["workspace"]["members"].as_array().expect("members are a list");
     let folders = members.iter().map(|member| member.as_str().expect("a member is a path").to_owned());
-    folders.map(|folder| (folder.clone(), read(&format!("{folder}/Cargo.toml")))).collect()
+    let name = |folder: &str| folder.rsplit('/').next().unwrap_or(folder).to_owned();
+    folders.map(|folder| (name(&folder), read(&format!("{folder}/Cargo.toml")))).collect()
 }
 
 /// What is wrong with these manifests, in the order of their folders.
