@@ -13,7 +13,7 @@ use crate::columns;
 use crate::error::Result;
 
 /// A batch of fewer rows is small.
-const SMALL_ROWS: usize = 4096;
+const SMALL_ROWS: usize = 256;
 /// So many small batches in a row are joined.
 const SMALL_BATCHES_MAX: usize = 64;
 

@@ -61,7 +61,8 @@ pub(crate) fn logs(service: &str, first: i64, bodies: &[&str]) -> RecordBatch {
     )
 }
 
-/// A request with these rows.
+/// A request with these rows, packed as a receiver does.
 pub(crate) fn request(signal: Signal, rows: RecordBatch, payload_hash: u128) -> Batch {
+    let rows = crate::columns::packed_form(&rows).unwrap();
     Batch { signal, rows, payload_hash, repeatable: true, answer: Answer::default() }
 }

@@ -18,10 +18,8 @@
 //!
 //! The payload, in order: format (1 byte, 1), signal (2), tenant (4), arrival in nanoseconds (8), hash of the
 //! request's payload (16), flags (1: bit 0 repeatable), rejected (8), message (4 for its length, then UTF-8),
-//! encoding (1), body. Encoding 1 is an Arrow IPC stream of one batch in the wire schema, lz4 block
+//! encoding (1), body. Encoding 1 is an Arrow IPC stream of one batch, packed or in the wire schema, lz4 block
 //! compressed after 4 bytes of its plain length.
-
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -148,14 +146,30 @@ impl Frame {
     }
 }
 
+/// Reads the rows back: the columns of the wire schema, and behind them attribute columns if they are packed.
 fn decode_rows(signal: Signal, body: &[u8]) -> Result<RecordBatch, String> {
     let plain = lz4_flex::decompress_size_prepended(body).map_err(|error| error.to_string())?;
     let reader = StreamReader::try_new(plain.as_slice(), None).map_err(|error| error.to_string())?;
+    let schema = reader.schema();
+    let wire = model::schema::wire(signal);
+    let mut found = schema.fields().iter();
+    for expected in wire.fields() {
+        let same = found.next().is_some_and(|field| {
+            field.name() == expected.name() && field.data_type() == expected.data_type()
+        });
+        if !same {
+            return Err(format!("its rows lack the column {} at its place", expected.name()));
+        }
+    }
+    if let Some(unknown) = found.find(|field| model::packed::key(field.name()).is_none()) {
+        return Err(format!("its rows have a column {} that is not known", unknown.name()));
+    }
     let batches: Result<Vec<RecordBatch>, _> = reader.collect();
     let batches = batches.map_err(|error| error.to_string())?;
-    let schema = model::schema::wire(signal);
-    let rows = concat_batches(&schema, &batches).map_err(|error| error.to_string())?;
-    RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec()).map_err(|error| error.to_string())
+    match batches.as_slice() {
+        [rows] => Ok(rows.clone()),
+        several => concat_batches(&schema, several).map_err(|error| error.to_string()),
+    }
 }
 
 /// Bytes that are taken from the front.

@@ -132,6 +132,7 @@ async fn storing(args: &StepsArgs, signal: Signal, dir: &Path) -> Result<Vec<(&'
         memtable_age: MEMTABLE_AGE,
         fresh_bytes_max: MEMTABLE_BYTES,
         compaction: false,
+        ..Options::for_memory(MEMTABLE_BYTES)
     };
     let store = Store::open(&dir.join("data"), options)?;
     let tenant = TenantName::default();
