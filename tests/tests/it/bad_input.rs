@@ -4,5 +4,4 @@
 mod start;
 mod hostile;
 mod questions;
-mod full_disk;
 mod pages;
