@@ -105,7 +105,9 @@ pub struct Disk {
     /// Where each open file is written next.
     offsets: Vec<u64>,
     clients: HashMap<i32, u16>,
-    answers: HashMap<u16, Vec<u16>>,
+    /// How many processes ran before this one.
+    life: usize,
+    answers: HashMap<(usize, u16), Vec<u16>>,
     /// Nodes that are changed without calls, so that nothing is known of their bytes.
     mapped: HashSet<Node>,
     steps: usize,
@@ -121,6 +123,7 @@ impl Disk {
             handles: HashMap::new(),
             offsets: Vec::new(),
             clients: HashMap::new(),
+            life: 0,
             answers: HashMap::new(),
             mapped: HashSet::new(),
             steps: 0,
@@ -128,8 +131,9 @@ impl Disk {
         }
     }
 
-    /// The process ends. What it wrote and did not sync stays as it is; what comes next is another process.
+    /// The process ends, and another one will go on. What it wrote and did not sync stays as it is; what comes next is of another process.
     pub fn process_ended(&mut self) {
+        self.life += 1;
         self.handles.clear();
         self.clients.clear();
         // Steps of the next recording count from nought again; whatever is pending came before them.
@@ -142,14 +146,19 @@ impl Disk {
         }
     }
 
-    /// The statuses that began to leave for the client on this port.
-    pub fn answers(&self, port: u16) -> &[u16] {
-        self.answers.get(&port).map_or(&[], Vec::as_slice)
+    /// The statuses that began to leave for the client on this port, of this process: the first is 0.
+    pub fn answers(&self, life: usize, port: u16) -> &[u16] {
+        self.answers.get(&(life, port)).map_or(&[], Vec::as_slice)
     }
 
     /// How many syncs of files and directories below the root there were.
     pub fn syncs(&self) -> usize {
         self.syncs
+    }
+
+    /// The path that an open number stands for, relative to the root.
+    pub fn open_path(&self, fd: i32) -> Option<PathBuf> {
+        self.path_of(self.handles.get(&fd)?.node)
     }
 
     /// Takes the next step. Returns the path that it changed or synced, relative to the root, if it did so.
@@ -210,7 +219,7 @@ impl Disk {
             }
             Operation::Answer { fd, status } => {
                 if let Some(port) = self.clients.get(fd) {
-                    self.answers.entry(*port).or_default().push(*status);
+                    self.answers.entry((self.life, *port)).or_default().push(*status);
                 }
             }
         }

@@ -53,11 +53,16 @@ pub fn recorder(log: &Path) -> Vec<String> {
 /// If that takes too long.
 pub fn wait_for_end(log: &Path, process_id: u32) {
     let deadline = Instant::now() + LOG_ENDS_WITHIN;
-    let end = format!("{process_id} +++ ");
+    let process_id = process_id.to_string();
+    // The number is padded to the width of a column.
+    let is_end = |line: &str| {
+        line.split_once(' ')
+            .is_some_and(|(thread, rest)| thread == process_id && rest.trim_start().starts_with("+++"))
+    };
     loop {
         let bytes = fs::read(log).unwrap_or_default();
         let tail = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(4096)..]).into_owned();
-        if tail.lines().any(|line| line.starts_with(&end)) && tail.ends_with('\n') {
+        if tail.lines().any(is_end) && tail.ends_with('\n') {
             return;
         }
         assert!(Instant::now() < deadline, "{} does not end with the end of {process_id}", log.display());

@@ -67,6 +67,28 @@ fn whatever_a_loss_of_power_leaves_holds_what_was_acknowledged() {
     announce(&format!("loss of power: {done} moments, seed {seed}\n{}", table.text()));
 }
 
+/// What would be found if the log were not synced: the same recording without those syncs.
+#[test]
+fn a_missing_sync_is_found() {
+    if !strace::is_usable("a missing sync") {
+        return;
+    }
+    let recorded = record::record(seed());
+    let found = |forget: &[&str]| {
+        let mut tape = recorded.tape_without(forget);
+        tape.wind_to(recorded.steps_of_first_life());
+        let directory = scratch();
+        let laid_out = tape.disk().crash(Loss::All, &mut Random::new(seed(), 0), directory.path());
+        laid_out.expect("the directory is laid out");
+        check::check(&recorded, tape.disk(), directory.path())
+    };
+    assert_eq!(found(&[]), Ok(()), "with all syncs");
+    for forgotten in ["log file", "log directory", "data.parquet", "segment directory", "catalog.sqlite-wal"]
+    {
+        assert!(found(&[forgotten]).is_err(), "nobody notices that {forgotten} is never synced");
+    }
+}
+
 /// Looks at so many moments of a recording, several at once.
 fn replay(recorded: &Recorded, seed: u64, points: usize) -> Table {
     let mut random = Random::new(seed, 0);
@@ -83,11 +105,14 @@ fn replay(recorded: &Recorded, seed: u64, points: usize) -> Table {
             let loss = Loss::draw(&mut random);
             let directory = scratch();
             tape.disk().crash(loss, &mut random, directory.path()).expect("the directory is laid out");
-            let what = format!(
-                "CAUSEWAY_FAULT_SEED={seed}, moment {number}: step {moment} of {}, after {last:?}, loss {loss:?}",
-                recorded.steps()
-            );
-            check::check(recorded, tape.disk(), directory, &what);
+            if let Err(error) = check::check(recorded, tape.disk(), directory.path()) {
+                panic!(
+                    "CAUSEWAY_FAULT_SEED={seed}, moment {number}: step {moment} of {}, after {last:?}, \
+                     loss {loss:?}: {error}; kept in {}",
+                    recorded.steps(),
+                    directory.keep().display()
+                );
+            }
             table.add(&last, loss);
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if done % PROGRESS_EVERY == 0 {

@@ -1,8 +1,8 @@
 //! Starts the program on what a loss of power left, and counts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use tempfile::TempDir;
+use serde_json::Value;
 use tests::{
     api::{Api, number},
     fault::disk::Disk,
@@ -20,39 +20,24 @@ const COUNT: &str = "SELECT attributes['id'] AS id, count(*) FROM spans GROUP BY
 /// Requests without an answer that are sent again.
 const REPEATED_MAX: usize = 4;
 
-/// The program starts unattended, has what was acknowledged once, and takes the rest.
-pub(super) fn check(recorded: &Recorded, disk: &Disk, directory: TempDir, what: &str) {
-    let setup = Setup::new(&directory.path().join("data"));
-    let server = match setup.try_start() {
-        Ok(server) => server,
-        Err(ended) => panic!(
-            "{what}: it does not start: {}; kept in {}",
-            ended.stderr.trim(),
-            directory.keep().display()
-        ),
-    };
+/// The program starts unattended, has what was acknowledged once, and takes the rest. If not, what is wrong.
+pub(super) fn check(recorded: &Recorded, disk: &Disk, directory: &Path) -> Result<(), String> {
+    let setup = Setup::new(&directory.join("data"));
+    let server = setup.try_start().map_err(|ended| format!("it does not start: {}", ended.stderr.trim()))?;
     let (mut expected, mut open) = (Vec::new(), Vec::new());
-    for ((_, port), sent) in recorded.sent() {
-        let answers = disk.answers(*port);
-        assert!(
-            answers.iter().all(|status| *status == 200),
-            "{what}: an answer of the recording is no success"
-        );
+    for ((life, port), sent) in recorded.sent() {
+        let answers = disk.answers(*life, *port);
+        assert!(answers.iter().all(|status| *status == 200), "an answer of the recording is no success");
         let (acknowledged, rest) = sent.split_at(answers.len().min(sent.len()));
         expected.extend(acknowledged);
         open.extend(rest.first());
     }
-    let stored = stored(&server.api());
-    let wrong = wrong(&expected, recorded, &stored);
-    if !wrong.is_empty() {
-        panic!("{what}: {wrong}; kept in {}", directory.keep().display());
-    }
-    for sent in open.iter().take(REPEATED_MAX) {
-        repeat(&server, sent);
-    }
-    let repeated: Vec<_> = expected.into_iter().chain(open.into_iter().take(REPEATED_MAX)).collect();
-    let again = self::wrong(&repeated, recorded, &self::stored(&server.api()));
-    assert!(again.is_empty(), "{what}: after sending again what had no answer: {again}");
+    wrong(&expected, recorded, &stored(&server.api())?)?;
+    open.truncate(REPEATED_MAX);
+    open.iter().for_each(|sent| repeat(&server, sent));
+    expected.extend(open);
+    wrong(&expected, recorded, &stored(&server.api())?)
+        .map_err(|error| format!("after sending again what had no answer: {error}"))
 }
 
 fn repeat(server: &Server, sent: &Sent) {
@@ -60,16 +45,22 @@ fn repeat(server: &Server, sent: &Sent) {
     assert_stored(&server.otlp_http().send(&request).expect("the server answers"));
 }
 
-fn stored(api: &Api) -> BTreeMap<String, u64> {
-    let row = |row: Vec<serde_json::Value>| {
+fn stored(api: &Api) -> Result<BTreeMap<String, u64>, String> {
+    let answer = api.sql_answer(COUNT);
+    if answer.status != 200 {
+        return Err(format!("it cannot be read: {} {}", answer.status, answer.text()));
+    }
+    let answer = answer.json();
+    let row = |row: &Value| {
         let id = row[0].as_str().map_or_else(|| row[0].to_string(), str::to_owned);
         (id, number(&row[1]).expect("a count is a number"))
     };
-    api.sql(COUNT).into_iter().map(row).collect()
+    let rows = answer["rows"].as_array().expect("rows").iter().map(row);
+    if answer["stats"]["partial"].is_null() { Ok(rows.collect()) } else { Err(format!("in part: {answer}")) }
 }
 
-/// What does not agree; empty if all does.
-fn wrong(acknowledged: &[&Sent], recorded: &Recorded, stored: &BTreeMap<String, u64>) -> String {
+/// An error says what does not agree.
+fn wrong(acknowledged: &[&Sent], recorded: &Recorded, stored: &BTreeMap<String, u64>) -> Result<(), String> {
     let ids = |sent: &[&Sent]| sent.iter().flat_map(|sent| sent.ids.clone()).collect::<Vec<_>>();
     let lost: Vec<_> = ids(acknowledged).into_iter().filter(|id| !stored.contains_key(id)).collect();
     let twice: Vec<_> = stored.iter().filter(|(_, count)| **count != 1).collect();
@@ -82,7 +73,9 @@ fn wrong(acknowledged: &[&Sent], recorded: &Recorded, stored: &BTreeMap<String, 
     });
     let in_part: Vec<_> = in_part.map(|sent| &sent.ids).collect();
     if lost.is_empty() && twice.is_empty() && strange.is_empty() && in_part.is_empty() {
-        return String::new();
+        return Ok(());
     }
-    format!("lost {lost:?}, more than once {twice:?}, never sent {strange:?}, requests in part {in_part:?}")
+    Err(format!(
+        "lost {lost:?}, more than once {twice:?}, never sent {strange:?}, requests in part {in_part:?}"
+    ))
 }

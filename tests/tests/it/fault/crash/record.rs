@@ -65,8 +65,17 @@ impl Recorded {
         &self.sent
     }
 
+    pub(super) fn steps_of_first_life(&self) -> usize {
+        self.lives[0].len()
+    }
+
     pub(super) fn tape(&self) -> Tape<'_> {
-        Tape { recorded: self, disk: Disk::new(&self.root), at: 0, last: String::new() }
+        self.tape_without(&[])
+    }
+
+    /// The same, had the program not synced these kinds of files.
+    pub(super) fn tape_without<'a>(&'a self, forgotten: &'a [&'a str]) -> Tape<'a> {
+        Tape { recorded: self, disk: Disk::new(&self.root), at: 0, last: String::new(), forgotten }
     }
 
     /// The steps after which a loss of power can leave something else than before.
@@ -98,6 +107,7 @@ pub(super) struct Tape<'a> {
     disk: Disk,
     at: usize,
     last: String,
+    forgotten: &'a [&'a str],
 }
 
 impl Tape<'_> {
@@ -116,7 +126,7 @@ impl Tape<'_> {
                 if begin + step >= end {
                     return self.last.clone();
                 }
-                if step == 0 {
+                if step == 0 && begin > 0 {
                     self.disk.process_ended();
                 }
                 self.take(operation);
@@ -127,7 +137,18 @@ impl Tape<'_> {
         self.last.clone()
     }
 
+    fn is_forgotten(&self, fd: i32) -> bool {
+        let path = if self.forgotten.is_empty() { None } else { self.disk.open_path(fd) };
+        path.is_some_and(|path| self.forgotten.contains(&kind(&path).as_str()))
+    }
+
     fn take(&mut self, operation: &Operation) {
+        // A sync of nothing takes its place, so that the steps keep their numbers.
+        let nothing = Operation::Sync { fd: -1, begun: 0 };
+        let operation = match operation {
+            Operation::Sync { fd, .. } if self.is_forgotten(*fd) => &nothing,
+            _ => operation,
+        };
         let changed = self.disk.apply(operation).expect("the recording was read once already");
         let what = match operation {
             Operation::Write { .. } | Operation::Length { .. } => "write",
@@ -159,7 +180,9 @@ pub(super) fn record(seed: u64) -> Recorded {
         live_once(&mut recorded, &log, seed, life);
         let text = fs::read_to_string(&log).expect("the log of strace is text");
         let steps = recording::read(&text).unwrap_or_else(|error| panic!("recording {seed}: {error}"));
-        disk.process_ended();
+        if life > 0 {
+            disk.process_ended();
+        }
         for step in &steps {
             disk.apply(step).unwrap_or_else(|error| panic!("recording {seed}: {error}: {step:?}"));
         }
