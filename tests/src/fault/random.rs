@@ -15,12 +15,12 @@ impl Random {
     /// The stream of a seed; `stream` tells several users of one seed apart.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self { state: seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95) };
-        random.next();
+        random.draw();
         random
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -29,7 +29,7 @@ impl Random {
 
     /// A number from 0 up to `end`, which is not reached; 0 if `end` is.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
+        (self.draw() % end.max(1) as u64) as usize
     }
 
     /// True so many times out of a hundred.
@@ -65,7 +65,7 @@ mod tests {
     fn a_seed_gives_the_same_numbers_and_streams_differ() {
         let numbers = |seed, stream| {
             let mut random = Random::new(seed, stream);
-            [random.next(), random.next(), random.next()]
+            [random.draw(), random.draw(), random.draw()]
         };
         assert_eq!(numbers(7, 1), numbers(7, 1));
         assert_ne!(numbers(7, 1), numbers(7, 2));
