@@ -3,5 +3,6 @@
 
 mod start;
 mod hostile;
+mod amounts;
 mod questions;
 mod pages;
