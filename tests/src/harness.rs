@@ -60,7 +60,19 @@ pub fn causeway(arguments: &[&str]) -> Output {
 
 /// The program without settings from the environment of the test.
 fn command() -> Command {
-    let mut command = Command::new(program());
+    command_under(&[])
+}
+
+/// The same as the last argument of another command, if there is one.
+fn command_under(wrapper: &[String]) -> Command {
+    let mut command = match wrapper.split_first() {
+        Some((first, others)) => {
+            let mut command = Command::new(first);
+            command.args(others).arg(program());
+            command
+        }
+        None => Command::new(program()),
+    };
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAUSEWAY_")) {
         command.env_remove(name);
     }
@@ -74,12 +86,13 @@ pub struct Setup {
     config: Option<String>,
     token: Option<String>,
     arguments: Vec<String>,
+    wrapper: Vec<String>,
 }
 
 impl Setup {
     /// On this data directory, on free ports, with nothing configured.
     pub fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), config: None, token: None, arguments: Vec::new() }
+        Self { data: data.to_owned(), config: None, token: None, arguments: Vec::new(), wrapper: Vec::new() }
     }
 
     /// With this text as its configuration file.
@@ -100,6 +113,13 @@ impl Setup {
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// As the last argument of another command, which must leave the program as the child of this process.
+    #[must_use]
+    pub fn under(mut self, wrapper: &[String]) -> Self {
+        self.wrapper = wrapper.to_vec();
         self
     }
 
@@ -151,7 +171,7 @@ impl Setup {
     }
 
     fn spawn(&self) -> Process {
-        let mut command = command();
+        let mut command = command_under(&self.wrapper);
         command.arg("serve").arg("--data").arg(&self.data);
         for listener in ["--listen", "--otlp-grpc", "--otlp-http"] {
             if !self.arguments.iter().any(|argument| argument == listener) {

@@ -14,3 +14,4 @@ pub mod grpc;
 pub mod status;
 pub mod harness;
 pub mod api;
+pub mod fault;

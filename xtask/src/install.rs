@@ -26,6 +26,7 @@ const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrom
 /// Brings everything. Each part that fails is named; the stages that need it will fail again.
 pub(crate) fn all() -> Result<()> {
     let parts = [
+        ("strace", tool("strace", &["strace"]).map(drop)),
         ("Chromium", chromium().map(drop)),
         ("Python packages", python().map(drop)),
         ("npm packages of the Node service", node("node").map(drop)),

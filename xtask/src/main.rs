@@ -3,7 +3,7 @@
 //! A run is a list of stages, each timed. A stage that fails does not keep the others from running, unless they
 //! need what it was to build. What a stage needs and the machine lacks is installed first: Debian packages where
 //! that is allowed, Python and npm packages into a cache outside the source tree. `cargo xtask long` runs longer
-//! forms: more rounds of killing, the audit of dependencies.
+//! forms: more kills, losses of power and changed bytes, and the audit of dependencies.
 //!
 //! | file | holds |
 //! |---|---|

@@ -14,7 +14,13 @@ use crate::{
 };
 
 /// How often the server is killed in the long form; the short one has a count of its own.
-const KILL_ROUNDS_LONG: &str = "200";
+const KILL_ROUNDS_LONG: &str = "1000";
+
+/// At how many moments the power is lost in the long form.
+const CRASH_POINTS_LONG: &str = "10000";
+
+/// Changes of each sort to each kind of file in the long form.
+const DAMAGE_CASES_LONG: &str = "100";
 
 /// A piece of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +51,17 @@ pub(crate) enum Stage {
     Images,
     /// Many more rounds of killing the server in mid-load.
     Kill,
+    /// Loss of power at many more moments.
+    Power,
+    /// Many more changed bytes.
+    Damage,
     /// Licences, sources and duplicates of the dependencies.
     Audit,
 }
 
 use Stage::{
-    Audit, Browser, Build, Deploy, Docs, Format, Images, Install, Kill, Lint, Node, Python, Spelling, Test,
+    Audit, Browser, Build, Damage, Deploy, Docs, Format, Images, Install, Kill, Lint, Node, Power, Python,
+    Spelling, Test,
 };
 
 impl Stage {
@@ -60,7 +71,7 @@ impl Stage {
         &[Install, Format, Spelling, Lint, Build, Test, Docs, Deploy, Python, Node, Browser];
 
     /// What `cargo xtask long` runs.
-    pub(crate) const LONG: &[Stage] = &[Build, Kill, Audit];
+    pub(crate) const LONG: &[Stage] = &[Build, Kill, Power, Damage, Audit];
 
     /// What `cargo xtask images` runs.
     pub(crate) const IMAGES: &[Stage] = &[Build, Images];
@@ -81,6 +92,8 @@ impl Stage {
             Browser => "browser",
             Images => "images",
             Kill => "kill",
+            Power => "power",
+            Damage => "damage",
             Audit => "audit",
         }
     }
@@ -88,7 +101,7 @@ impl Stage {
     /// What it does, in a line.
     pub(crate) fn about(self) -> &'static str {
         match self {
-            Install => "bring what the tests need: Chromium, Python packages, npm packages",
+            Install => "bring what the tests need: strace, Chromium, Python packages, npm packages",
             Format => "cargo fmt --check",
             Spelling => "typos, in code and documents",
             Lint => "clippy on all targets, warnings denied",
@@ -100,14 +113,16 @@ impl Stage {
             Node => "an express service with the JavaScript SDK, over http/json",
             Browser => "the page in Chromium, with script and without",
             Images => "the pictures in docs/images, from the same browser test",
-            Kill => "the kill test with many more rounds",
+            Kill => "SIGKILL in mid-load, a thousand times",
+            Power => "loss of power at ten thousand moments of recorded runs",
+            Damage => "changed and missing bytes in every kind of file, many more of them",
             Audit => "licences, sources and duplicates of the dependencies",
         }
     }
 
     /// Whether it runs the program that [`Stage::Build`] makes.
     pub(crate) fn needs_program(self) -> bool {
-        matches!(self, Test | Deploy | Python | Node | Browser | Images | Kill)
+        matches!(self, Test | Deploy | Python | Node | Browser | Images | Kill | Power | Damage)
     }
 
     /// Runs it.
@@ -127,9 +142,9 @@ impl Stage {
             Node => run(node("node/run.js", &install::node("node")?)?.arg(program()?)),
             Browser => run(&mut browser()?),
             Images => run(browser()?.arg("--screenshots").arg(workspace().join("docs/images"))),
-            Kill => run(tests()
-                .args(["--workspace", "--test", "it", "kill"])
-                .env("CAUSEWAY_KILL_ROUNDS", KILL_ROUNDS_LONG)),
+            Kill => fault("kill", "CAUSEWAY_KILL_ROUNDS", KILL_ROUNDS_LONG),
+            Power => fault("crash", "CAUSEWAY_CRASH_POINTS", CRASH_POINTS_LONG),
+            Damage => fault("damage", "CAUSEWAY_DAMAGE_CASES", DAMAGE_CASES_LONG),
             Audit => audit(),
         }
     }
@@ -151,6 +166,12 @@ fn tests() -> Command {
     let mut command = cargo();
     command.arg("test").env("CAUSEWAY_BIN", program().unwrap_or_default());
     command
+}
+
+/// A long form of one of the tests of faults.
+fn fault(module: &str, variable: &str, number: &str) -> Result<()> {
+    let module = format!("fault::{module}");
+    run(tests().args(["--workspace", "--test", "it", &module]).env(variable, number))
 }
 
 fn test() -> Result<()> {

@@ -3,6 +3,6 @@
 
 mod start;
 mod hostile;
+mod amounts;
 mod questions;
-mod full_disk;
 mod pages;

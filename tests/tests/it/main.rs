@@ -3,7 +3,7 @@
 
 mod support;
 mod conformance;
-mod kill;
+mod fault;
 mod sample;
 mod bad_input;
 mod offline;

@@ -107,6 +107,7 @@ fn depth_without_end_is_refused() {
         server
             .api()
             .post("/api/sql", &json!({ "sql": format!("SELECT {question}1{}", ")".repeat(100_000)) })),
+        server.api().post("/api/sql", &json!({ "sql": format!("SELECT {}", "(".repeat(DEPTH)) })),
         server.api().search("logs", &"(".repeat(2_000)),
     ];
     for answer in answers {

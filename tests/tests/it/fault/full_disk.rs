@@ -22,13 +22,13 @@ use tests::{
 use crate::support::protobuf_request;
 
 /// Size of the file system.
-const DISK: &str = "48m";
+const DISK: &str = "64m";
 
 /// What is taken away once the disk is full: enough for one request more.
 const LITTLE_BYTES: usize = 2 << 20;
 
 /// What is taken away at last: enough to write the whole log anew, which a start does.
-const MUCH_BYTES: usize = 28 << 20;
+const MUCH_BYTES: usize = 40 << 20;
 
 /// Characters of one record: noise, which does not compress by much.
 const RECORD_BYTES: usize = 256 << 10;

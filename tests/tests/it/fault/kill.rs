@@ -10,7 +10,6 @@ mod load;
 
 use std::{
     collections::BTreeSet,
-    env,
     ffi::OsString,
     fs,
     path::Path,
@@ -23,6 +22,7 @@ use ledger::Ledger;
 use load::{Kind, Sent};
 use serde_json::json;
 use tests::{
+    fault::random::{Random, number, seed},
     harness::{Server, Setup, announce},
     http::{Client, Request},
 };
@@ -32,8 +32,20 @@ use crate::support::Home;
 /// Rounds unless `CAUSEWAY_KILL_ROUNDS` says otherwise.
 const ROUNDS: usize = 20;
 
-/// Every so many rounds compaction runs while the server is killed.
-const COMPACT_EVERY: usize = 3;
+/// In so many rounds of a hundred, seals and merges run one after the other while the server is killed.
+const COMPACTING_PERCENT: usize = 70;
+
+/// The memory of the server: little, so that memtables are small.
+const MEMORY: &str = "64MiB";
+
+/// Acknowledgements between the start of a round and its kill, at most.
+const ACKNOWLEDGEMENTS_MAX: usize = 60;
+
+/// How long after the last of them the kill comes at most, in microseconds: about as long as a sync or a seal takes.
+const DELAY_MAX: usize = 20_000;
+
+/// A line of progress after so many rounds.
+const PROGRESS_EVERY: usize = 50;
 
 /// Every so many rounds the server is also killed in the middle of its start, while it writes its log anew.
 const KILL_START_EVERY: usize = 4;
@@ -46,14 +58,20 @@ const ROUND_MAX: Duration = Duration::from_secs(120);
 
 #[test]
 fn acknowledged_records_survive_exactly_once() {
-    let rounds =
-        env::var("CAUSEWAY_KILL_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
+    let rounds = number("CAUSEWAY_KILL_ROUNDS", ROUNDS);
+    let seed = seed();
     let home = Home::new();
-    let setup = Setup::new(&home.data());
+    let setup = Setup::new(&home.data()).arguments(&["--memory", MEMORY]);
     let mut ledger = Ledger::default();
     let mut server = setup.start();
+    let (mut compacting, mut compacted) = (0, 0);
     for round in 0..rounds {
-        let (acknowledged, unanswered) = load_and_kill(server, round);
+        let mut random = Random::new(seed, 10_000 + round as u64);
+        // A test that fails shows what it printed.
+        eprintln!("kill: round {round}, CAUSEWAY_FAULT_SEED={seed}");
+        let (acknowledged, unanswered, compactions) = load_and_kill(server, round, &mut random);
+        compacting += usize::from(compactions.is_some());
+        compacted += compactions.unwrap_or(0);
         if round % KILL_START_EVERY == 1 {
             let files = log_files(&home.data());
             setup.start_and_kill_once(|| log_files(&home.data()) != files);
@@ -65,8 +83,14 @@ fn acknowledged_records_survive_exactly_once() {
         repeated.for_each(|sent| repeat(&server, sent));
         ledger.add(acknowledged);
         ledger.add_repeated(unanswered);
+        if round % PROGRESS_EVERY == PROGRESS_EVERY - 1 {
+            announce(&format!("kill: {} of {rounds} rounds, {}", round + 1, ledger.summary()));
+        }
     }
-    announce(&format!("kill: {rounds} rounds, {}", ledger.summary()));
+    announce(&format!(
+        "kill: {rounds} rounds, seed {seed}, {compacting} of them compacting, {compacted} compactions done, {}",
+        ledger.summary()
+    ));
     ledger.check(&server.api(), "after the last start");
     server.api().compact();
     ledger.check(&server.api(), "compacted");
@@ -74,8 +98,9 @@ fn acknowledged_records_survive_exactly_once() {
     ledger.check(&setup.start().api(), "after one more kill");
 }
 
-/// Loads the server from several clients and kills it: what was acknowledged, and what was sent but not answered.
-fn load_and_kill(server: Server, round: usize) -> (Vec<Sent>, Vec<Sent>) {
+/// Loads the server from several clients and kills it: what was acknowledged, what was sent but not answered, and how
+/// often everything was sealed and merged before the kill, if that went on at all.
+fn load_and_kill(server: Server, round: usize, random: &mut Random) -> (Vec<Sent>, Vec<Sent>, Option<usize>) {
     let (sender, acknowledgements) = channel();
     let addresses = server.addresses;
     let clients = Kind::ALL.map(|kind| {
@@ -84,17 +109,18 @@ fn load_and_kill(server: Server, round: usize) -> (Vec<Sent>, Vec<Sent>) {
     });
     // Once the clients end, the channel closes and the wait below fails at once.
     drop(sender);
-    wait_for(&acknowledgements, acknowledgements_before_kill(round));
-    let compaction = (round % COMPACT_EVERY == 1).then(|| {
+    wait_for(&acknowledgements, 1 + random.below(ACKNOWLEDGEMENTS_MAX));
+    let compaction = random.percent(COMPACTING_PERCENT).then(|| {
         let address = addresses.http;
         thread::spawn(move || compact_until_killed(&mut Client::new(address)))
     });
-    wait_for(&acknowledgements, acknowledgements_before_kill(round + 7));
+    wait_for(&acknowledgements, 1 + random.below(ACKNOWLEDGEMENTS_MAX));
+    // Acknowledgements alone would always kill right after a sync.
+    thread::sleep(Duration::from_micros(random.below(DELAY_MAX) as u64));
     server.kill();
-    if let Some(compaction) = compaction {
-        compaction.join().expect("compaction does not fail before the kill");
-    }
-    let mut all = (Vec::new(), Vec::new());
+    let compactions =
+        compaction.map(|thread| thread.join().expect("compaction does not fail before the kill"));
+    let mut all = (Vec::new(), Vec::new(), compactions);
     for client in clients {
         let (acknowledged, unanswered) =
             client.join().expect("the server answers rightly until it is killed");
@@ -110,23 +136,21 @@ fn log_files(data: &Path) -> BTreeSet<OsString> {
     entries.map(|entry| entry.expect("an entry").file_name()).collect()
 }
 
-/// A different moment each round, and the same ones each run: from 3 to 63.
-fn acknowledgements_before_kill(round: usize) -> usize {
-    3 + (round * 37 + 11) % 61
-}
-
 fn wait_for(acknowledgements: &Receiver<()>, number: usize) {
     for _ in 0..number {
         acknowledgements.recv_timeout(ROUND_MAX).expect("the clients are answered");
     }
 }
 
-/// Asks for compaction again and again; anything but a success before the connection breaks is a failure.
-fn compact_until_killed(client: &mut Client) {
+/// Asks for compaction again and again, and counts; anything but a success before the connection breaks is a failure.
+fn compact_until_killed(client: &mut Client) -> usize {
     let request = Request::post("/api/compact", "application/json", json!({}).to_string().into());
+    let mut done = 0;
     while let Ok(answer) = client.send(&request) {
         assert!((200..300).contains(&answer.status), "compaction: {} {}", answer.status, answer.text());
+        done += 1;
     }
+    done
 }
 
 fn repeat(server: &Server, sent: &Sent) {
