@@ -4,7 +4,7 @@
 //! - *layout*: the fixed columns of a table and the attribute columns of one segment.
 //! - *rest*: the column `attributes`, which holds what has no column of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -14,6 +14,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use hashbrown::HashMap;
 use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, ATTRIBUTE_PREFIX, AttributeColumns};
 use model::{AnyValue, Signal, attributes, schema};
 use serde::{Deserialize, Serialize};
@@ -265,22 +266,30 @@ pub(crate) fn join(signal: Signal, batches: &[&RecordBatch]) -> Result<(Layout, 
     let mut census = Census::default();
     batches.iter().for_each(|batch| census.add(batch));
     let mut layout = Layout::new(signal, census.choose());
+    let places: Vec<HashMap<&str, usize>> = batches.iter().map(places).collect();
     let rests = batches.iter().map(|batch| layout.rest_of(batch)).collect::<Result<Vec<_>>>()?;
     let mut columns = Vec::with_capacity(layout.schema.fields().len());
     let fixed = layout.fixed();
     for (at, field) in layout.schema.fields().iter().enumerate() {
-        let parts: Vec<ArrayRef> = if field.name() == REST && at < fixed {
-            rests.iter().map(Arc::clone).collect()
+        let parts: Vec<Part<'_>> = if field.name() == REST && at < fixed {
+            rests.iter().map(|rest| (Some(rest), rest.len())).collect()
         } else {
-            let part = |batch: &RecordBatch| match batch.column_by_name(field.name()) {
-                Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-                _ => new_null_array(field.data_type(), batch.num_rows()),
-            };
-            batches.iter().map(part).collect()
+            let parts = batches.iter().zip(&places).map(|(batch, places)| {
+                let column = places.get(field.name().as_str()).map(|at| batch.column(*at));
+                (column.filter(|column| column.data_type() == field.data_type()), batch.num_rows())
+            });
+            parts.collect()
         };
         let column = match field.data_type() {
             DataType::Dictionary(..) => Arc::new(join_texts(&parts)?),
-            _ => concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
+            data_type => {
+                let part = |(column, rows): &Part<'_>| match column {
+                    Some(column) => Arc::clone(column),
+                    None => new_null_array(data_type, *rows),
+                };
+                let parts: Vec<ArrayRef> = parts.iter().map(part).collect();
+                concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?
+            }
         };
         if let (Some(attribute), Some(texts)) =
             (at.checked_sub(fixed), column.as_dictionary_opt::<Int32Type>())
@@ -293,6 +302,14 @@ pub(crate) fn join(signal: Signal, batches: &[&RecordBatch]) -> Result<(Layout, 
     Ok((layout, joined))
 }
 
+/// A column of one of the batches that are joined, if it has it, and its rows.
+type Part<'a> = (Option<&'a ArrayRef>, usize);
+
+/// Where the columns of a batch stand.
+fn places(batch: &RecordBatch) -> HashMap<&str, usize> {
+    batch.schema_ref().fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect()
+}
+
 /// After so many values it is known whether looking for repeated ones pays.
 const LOOKED_AT_MAX: usize = 8192;
 /// It does not where more than this part in eight differs.
@@ -300,10 +317,12 @@ const DIFFERENT_EIGHTHS_MAX: usize = 6;
 
 /// Joins dictionaries. Values that repeat between them become one; where nearly all of the first values
 /// differ, further ones are put one behind another without a look.
-fn join_texts(parts: &[ArrayRef]) -> Result<DictionaryArray<Int32Type>, ArrowError> {
-    let parts: Vec<&DictionaryArray<Int32Type>> =
-        parts.iter().filter_map(|part| part.as_dictionary_opt::<Int32Type>()).collect();
-    let rows: usize = parts.iter().map(|part| part.len()).sum();
+fn join_texts(parts: &[Part<'_>]) -> Result<DictionaryArray<Int32Type>, ArrowError> {
+    let parts: Vec<(Option<&DictionaryArray<Int32Type>>, usize)> = parts
+        .iter()
+        .map(|(part, rows)| (part.and_then(|part| part.as_dictionary_opt::<Int32Type>()), *rows))
+        .collect();
+    let rows: usize = parts.iter().map(|(_, rows)| rows).sum();
     let (mut look, mut looked_at) = (true, 0);
     let mut keys: Vec<i32> = Vec::with_capacity(rows);
     let (mut offsets, mut bytes) = (vec![0i32], Vec::<u8>::new());
@@ -315,7 +334,11 @@ fn join_texts(parts: &[ArrayRef]) -> Result<DictionaryArray<Int32Type>, ArrowErr
         offsets.push(end.map_err(|_| ArrowError::OffsetOverflowError(bytes.len()))?);
         Ok(offsets.len() as i32 - 2)
     };
-    for part in &parts {
+    for (part, rows) in &parts {
+        let Some(part) = part else {
+            keys.resize(keys.len() + rows, 0);
+            continue;
+        };
         let values = part.values().as_string::<i32>();
         mapped.clear();
         for text in values {
@@ -350,15 +373,16 @@ fn join_texts(parts: &[ArrayRef]) -> Result<DictionaryArray<Int32Type>, ArrowErr
     DictionaryArray::try_new(Int32Array::try_new(ScalarBuffer::from(keys), nulls)?, Arc::new(values))
 }
 
-fn join_nulls(parts: &[&DictionaryArray<Int32Type>], rows: usize) -> Option<NullBuffer> {
-    if parts.iter().all(|part| part.null_count() == 0) {
+fn join_nulls(parts: &[(Option<&DictionaryArray<Int32Type>>, usize)], rows: usize) -> Option<NullBuffer> {
+    if parts.iter().all(|(part, _)| part.is_some_and(|part| part.null_count() == 0)) {
         return None;
     }
     let mut builder = arrow::array::builder::NullBufferBuilder::new(rows);
-    for part in parts {
-        match part.nulls() {
-            Some(nulls) => builder.append_buffer(nulls),
-            None => builder.append_n_non_nulls(part.len()),
+    for (part, rows) in parts {
+        match part.map(|part| part.nulls()) {
+            Some(Some(nulls)) => builder.append_buffer(nulls),
+            Some(None) => builder.append_n_non_nulls(*rows),
+            None => builder.append_n_nulls(*rows),
         }
     }
     builder.finish()

@@ -11,7 +11,6 @@
 //! A value that is there always wins, so a file of the first format, which holds all of them, is read the
 //! same way.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -22,6 +21,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Int32Type, Int64Type, Schema, SchemaRef, TimestampNanosecondType,
 };
+use hashbrown::HashMap;
 use model::{Signal, attributes, schema};
 
 use crate::columns::{Layout, REST, key_of};
@@ -361,10 +361,7 @@ impl Folder {
                 Some((_, keys)) => {
                     let resources = block.column_by_name("resource_attributes");
                     let resources = texts(resources.ok_or_else(|| lacking(name))?, "resource_attributes")?;
-                    let follows = resource_texts_used(resources, keys);
-                    let follows =
-                        |row: usize| resources.key(row).and_then(|key| follows.get(&key)?.as_deref());
-                    Arc::new(override_of(texts(there()?, name)?, follows))
+                    override_of_resource(there()?, resources, keys)?
                 }
                 None => Arc::clone(there()?),
             },
@@ -422,26 +419,50 @@ struct Split {
     order: Vec<u32>,
 }
 
-/// As [`resource_texts`], for the resources that rows use.
-fn resource_texts_used(
+/// Texts as they stand in a file: null where they follow from the resource.
+fn override_of_resource(
+    there: &ArrayRef,
     resources: &DictionaryArray<Int32Type>,
     keys: &[&str],
-) -> HashMap<usize, Option<String>> {
-    let values = resources.values().as_string::<i32>();
-    let mut texts = HashMap::new();
-    let mut last = None;
-    for key in resources.keys().iter().flatten() {
-        if last == Some(key) {
+) -> Result<ArrayRef> {
+    let texts = texts(there, keys[0])?;
+    let (values, stored) = (texts.values().as_string::<i32>(), resources.values().as_string::<i32>());
+    // What follows from each resource that is met, and the key of a text that was found to be it.
+    let mut met: HashMap<usize, (Option<String>, Option<usize>)> = HashMap::new();
+    let mut last: Option<(usize, Option<usize>)> = None;
+    let mut all = true;
+    for row in 0..texts.len() {
+        let Some(resource) = resources.key(row) else {
+            all &= texts.is_null(row);
+            continue;
+        };
+        let text = texts.key(row);
+        if last == Some((resource, text)) {
             continue;
         }
-        last = Some(key);
-        texts.entry(key as usize).or_insert_with(|| {
-            let stored = values.value(key as usize);
-            let found = keys.iter().find_map(|key| attributes::get(stored, key))?;
-            found.text().filter(|text| !text.is_empty()).map(|text| text.into_owned())
+        let (follows, known) = met.entry(resource).or_insert_with(|| {
+            let found = keys.iter().find_map(|key| attributes::get(stored.value(resource), key));
+            let text = found.and_then(|found| found.text().map(|text| text.into_owned()));
+            (text.filter(|text| !text.is_empty()), None)
         });
+        let same = match text {
+            Some(text) if *known == Some(text) => true,
+            Some(text) => follows.as_deref() == Some(values.value(text)),
+            None => follows.is_none(),
+        };
+        if !same {
+            all = false;
+            break;
+        }
+        *known = text;
+        last = Some((resource, text));
     }
-    texts
+    if all {
+        return Ok(new_null_array(there.data_type(), there.len()));
+    }
+    let follows = resource_texts(resources, keys);
+    let follows = |row: usize| resources.key(row).and_then(|key| follows[key].as_deref());
+    Ok(Arc::new(override_of(texts, follows)))
 }
 
 /// Texts as they stand in a file: null where they follow.

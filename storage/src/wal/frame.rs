@@ -18,11 +18,16 @@
 //!
 //! The payload, in order: format (1 byte, 1), signal (2), tenant (4), arrival in nanoseconds (8), hash of the
 //! request's payload (16), flags (1: bit 0 repeatable), rejected (8), message (4 for its length, then UTF-8),
-//! encoding (1), body. Encoding 1 is an Arrow IPC stream of one batch, packed or in the wire schema, lz4 block
-//! compressed after 4 bytes of its plain length.
+//! encoding (1), body. Encoding 1 is an Arrow IPC stream of one batch in the wire schema, lz4 block compressed
+//! after 4 bytes of its plain length. Encoding 2 is the same of a packed batch, in which a dictionary of at most
+//! 256 values has keys of one byte and one of at most 65,536 keys of two: keys are most of a packed batch.
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{ArrowDictionaryKeyType, FieldRef, Int32Type, Schema, UInt8Type, UInt16Type};
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use model::{Answer, Batch, Signal, TenantId, UnixNanos};
@@ -36,6 +41,7 @@ pub(super) const MAGIC: [u8; 4] = *b"CWFR";
 
 const PAYLOAD_FORMAT: u8 = 1;
 const ENCODING_ARROW_LZ4: u8 = 1;
+const ENCODING_NARROW_LZ4: u8 = 2;
 const FLAG_REPEATABLE: u8 = 1;
 
 /// A request as the log keeps it.
@@ -101,8 +107,9 @@ impl Frame {
     pub(crate) fn encode(&self) -> crate::Result<Vec<u8>> {
         let Batch { signal, rows, payload_hash, repeatable, answer } = &self.batch;
         let mut plain = Vec::with_capacity(rows.get_array_memory_size() / 2 + 8192);
-        let mut writer = StreamWriter::try_new(&mut plain, rows.schema_ref())?;
-        writer.write(rows)?;
+        let narrow = narrow(rows)?;
+        let mut writer = StreamWriter::try_new(&mut plain, narrow.schema_ref())?;
+        writer.write(&narrow)?;
         writer.finish()?;
         let mut out = Vec::with_capacity(plain.len() / 2 + 64);
         out.push(PAYLOAD_FORMAT);
@@ -114,7 +121,7 @@ impl Frame {
         out.extend(answer.rejected.to_le_bytes());
         out.extend((answer.message.len() as u32).to_le_bytes());
         out.extend(answer.message.as_bytes());
-        out.push(ENCODING_ARROW_LZ4);
+        out.push(ENCODING_NARROW_LZ4);
         out.extend(lz4_flex::compress_prepend_size(&plain));
         Ok(out)
     }
@@ -137,7 +144,7 @@ impl Frame {
         let length = u32::from_le_bytes(input.array().ok_or_else(short)?);
         let message = String::from_utf8_lossy(input.take(length as usize).ok_or_else(short)?).into_owned();
         let rows = match input.array().ok_or_else(short)? {
-            [ENCODING_ARROW_LZ4] => decode_rows(signal, input.0)?,
+            [ENCODING_ARROW_LZ4 | ENCODING_NARROW_LZ4] => decode_rows(signal, input.0)?,
             [other] => return Err(format!("encoding {other} is not known")),
         };
         let answer = Answer { rejected, message };
@@ -150,8 +157,12 @@ impl Frame {
 fn decode_rows(signal: Signal, body: &[u8]) -> Result<RecordBatch, String> {
     let plain = lz4_flex::decompress_size_prepended(body).map_err(|error| error.to_string())?;
     let reader = StreamReader::try_new(plain.as_slice(), None).map_err(|error| error.to_string())?;
-    let schema = reader.schema();
+    let batches: Result<Vec<RecordBatch>, _> = reader.collect();
+    let batches = batches.map_err(|error| error.to_string())?;
+    let [rows] = batches.as_slice() else { return Err(format!("it has {} batches of rows", batches.len())) };
+    let rows = widen(rows).map_err(|error| error.to_string())?;
     let wire = model::schema::wire(signal);
+    let schema = rows.schema();
     let mut found = schema.fields().iter();
     for expected in wire.fields() {
         let same = found.next().is_some_and(|field| {
@@ -161,15 +172,64 @@ fn decode_rows(signal: Signal, body: &[u8]) -> Result<RecordBatch, String> {
             return Err(format!("its rows lack the column {} at its place", expected.name()));
         }
     }
-    if let Some(unknown) = found.find(|field| model::packed::key(field.name()).is_none()) {
-        return Err(format!("its rows have a column {} that is not known", unknown.name()));
+    match found.find(|field| model::packed::key(field.name()).is_none()) {
+        Some(unknown) => Err(format!("its rows have a column {} that is not known", unknown.name())),
+        None => Ok(rows),
     }
-    let batches: Result<Vec<RecordBatch>, _> = reader.collect();
-    let batches = batches.map_err(|error| error.to_string())?;
-    match batches.as_slice() {
-        [rows] => Ok(rows.clone()),
-        several => concat_batches(&schema, several).map_err(|error| error.to_string()),
-    }
+}
+
+/// The most values of a dictionary whose keys take one byte.
+const BYTE_VALUES_MAX: usize = 1 << 8;
+/// The most values of a dictionary whose keys take two bytes.
+const SHORT_VALUES_MAX: usize = 1 << 16;
+
+/// The same rows, the keys of small dictionaries narrow.
+fn narrow(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    map_columns(rows, |column| {
+        let Some(texts) = column.as_dictionary_opt::<Int32Type>() else { return Ok(Arc::clone(column)) };
+        Ok(match texts.values().len() {
+            ..=BYTE_VALUES_MAX => Arc::new(with_keys::<_, UInt8Type>(texts, |key| key as u8)?),
+            ..=SHORT_VALUES_MAX => Arc::new(with_keys::<_, UInt16Type>(texts, |key| key as u16)?),
+            _ => Arc::clone(column),
+        })
+    })
+}
+
+/// The same rows, all keys of dictionaries as the schema has them.
+fn widen(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    map_columns(rows, |column| {
+        if let Some(texts) = column.as_dictionary_opt::<UInt8Type>() {
+            return Ok(Arc::new(with_keys::<_, Int32Type>(texts, i32::from)?));
+        }
+        match column.as_dictionary_opt::<UInt16Type>() {
+            Some(texts) => Ok(Arc::new(with_keys::<_, Int32Type>(texts, i32::from)?)),
+            None => Ok(Arc::clone(column)),
+        }
+    })
+}
+
+fn map_columns(
+    rows: &RecordBatch,
+    map: impl Fn(&ArrayRef) -> Result<ArrayRef, ArrowError>,
+) -> Result<RecordBatch, ArrowError> {
+    let columns = rows.columns().iter().map(map).collect::<Result<Vec<_>, _>>()?;
+    let fields = rows.schema_ref().fields().iter().zip(&columns);
+    let fields: Vec<FieldRef> = fields
+        .map(|(field, column)| match field.data_type() == column.data_type() {
+            true => Arc::clone(field),
+            false => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+        })
+        .collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn with_keys<From: ArrowDictionaryKeyType, To: ArrowDictionaryKeyType>(
+    texts: &DictionaryArray<From>,
+    key: impl Fn(From::Native) -> To::Native,
+) -> Result<DictionaryArray<To>, ArrowError> {
+    let keys: ScalarBuffer<To::Native> = texts.keys().values().iter().map(|old| key(*old)).collect();
+    let keys = PrimitiveArray::<To>::try_new(keys, texts.nulls().cloned())?;
+    DictionaryArray::try_new(keys, Arc::clone(texts.values()))
 }
 
 /// Bytes that are taken from the front.

@@ -7,9 +7,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use hashbrown::{HashMap, HashSet};
 use model::{AnyValue, Field, Level, Predicate, Signal, Test, TraceId, attributes};
 use roaring::RoaringBitmap;
-use std::collections::{HashMap, HashSet};
 use tantivy::directory::{OwnedBytes, RamDirectory};
 use tantivy::indexer::SingleSegmentIndexWriter;
 use tantivy::postings::Postings;
@@ -187,9 +187,19 @@ fn terms_of(stored: &str) -> Vec<String> {
     terms
 }
 
-/// The distinct values that rows use.
+/// The values that rows use: each once, or where the dictionary is much larger than the rows as they come.
 fn used(texts: &DictionaryArray<Int32Type>) -> Vec<&str> {
     let values = texts.values().as_string::<i32>();
+    if values.len() > texts.len() * 2 {
+        let mut last = None;
+        let mut keys: Vec<i32> =
+            texts.keys().iter().flatten().filter(|key| last.replace(*key) != Some(*key)).collect();
+        if keys.len() <= TERMS_PER_COLUMN_MAX * 8 {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        return keys.into_iter().map(|key| values.value(key as usize)).collect();
+    }
     let mut seen = vec![false; values.len()];
     texts.keys().iter().flatten().for_each(|key| seen[key as usize] = true);
     (0..values.len()).filter(|at| seen[*at]).map(|at| values.value(at)).collect()
