@@ -59,11 +59,13 @@ impl Fixture {
     }
 }
 
-fn times(times: &[i64]) -> ArrayRef {
+/// A column of times.
+pub(crate) fn times(times: &[i64]) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC"))
 }
 
-fn texts(texts: &[&str]) -> ArrayRef {
+/// A column of text.
+pub(crate) fn texts(texts: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(texts.to_vec()))
 }
 
@@ -119,7 +121,7 @@ fn logs() -> RecordBatch {
 }
 
 /// A batch in the wire schema; columns that are not given have plain values.
-fn rows(signal: Signal, count: usize, given: &[(&str, ArrayRef)]) -> RecordBatch {
+pub(crate) fn rows(signal: Signal, count: usize, given: &[(&str, ArrayRef)]) -> RecordBatch {
     let schema = schema::wire(signal);
     let columns =
         schema.fields().iter().map(|field| match given.iter().find(|(name, _)| name == field.name()) {

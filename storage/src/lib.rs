@@ -4,6 +4,10 @@
 //! memtable, memtables become a segment, the catalog names it, a [`Snapshot`] shows it to one [`Reader`],
 //! and scans read it. Absent here: protobuf, query text, HTTP.
 //!
+//! Rows come packed (`model::packed`) and stay so: attributes in columns, which `columns` joins and chooses
+//! anew for each segment. In a file they also leave out what follows from other columns, and a log body is a
+//! template ([`templates`]) with its variables. Whoever asks is given rows as the table has them.
+//!
 //! [`Reader`]: model::Reader
 
 #![forbid(unsafe_code)]

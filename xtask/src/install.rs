@@ -51,7 +51,8 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     found().context("chromium is installed but not on the search path")
 }
 
-/// The Python of a virtual environment with the packages that the services of the tests need.
+/// The Python of a virtual environment with the packages that the services of the tests need, and DuckDB, which reads
+/// what they stored.
 pub(crate) fn python() -> Result<PathBuf> {
     Ok(environment()?.join("bin/python"))
 }

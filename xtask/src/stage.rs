@@ -109,7 +109,9 @@ impl Stage {
             Test => "unit and integration tests of all crates",
             Docs => "documentation of the code, warnings denied",
             Deploy => "the systemd unit and the compose file, by their own tools",
-            Python => "a Flask service with the Python SDK, over gRPC and over http/protobuf",
+            Python => {
+                "a Flask service with the Python SDK, over gRPC and over http/protobuf; its files read with DuckDB"
+            }
             Node => "an express service with the JavaScript SDK, over http/json",
             Browser => "the page in Chromium, with script and without",
             Images => "the pictures in docs/images, from the same browser test",

@@ -5,6 +5,9 @@ use storage::Purpose;
 use super::*;
 use crate::testing::Fixture;
 
+mod fixtures;
+mod sealed;
+
 /// The rows of an answer as JSON, or the error's status and message.
 fn ask(fixture: &Fixture, sql: &str) -> Result<Value, (u16, String)> {
     let answer = fixture.runtime.block_on(fixture.engine.sql(&fixture.reader, sql));

@@ -9,6 +9,8 @@ use crate::segment::SegmentMeta;
 use crate::testing::{logs, request, rows};
 use crate::{Control, Scan};
 
+mod fixtures;
+
 const DAY: i64 = 86_400 * 1_000_000_000;
 
 fn options() -> Options {
@@ -404,45 +406,6 @@ fn a_newer_format_is_refused_in_one_line() {
     let refused = Store::open(copy.path(), options()).map(drop).unwrap_err();
     assert!(matches!(refused, StoreError::NewerFormat { found: 99, .. }), "{refused}");
     assert_eq!(refused.to_string().lines().count(), 1);
-}
-
-/// Where a data directory of every released format is kept for ever.
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
-}
-
-/// A data directory of format 1: a merged segment with an index, one without, and a log. Written once with
-/// `CAUSEWAY_WRITE_FIXTURE=1`, and never again for this format.
-#[test]
-fn a_data_directory_of_format_1_is_read_for_ever() {
-    let kept = fixtures().join("format-1");
-    if std::env::var_os("CAUSEWAY_WRITE_FIXTURE").is_some() {
-        write_fixture(&kept);
-    }
-    let copy = tempfile::tempdir().unwrap();
-    copy_dir(&kept, copy.path());
-    let expected = ["in the log", "sealed", "merged two", "merged one"];
-    let read = Store::open_read_only(copy.path(), options()).unwrap();
-    assert_eq!(bodies(&read.snapshot(&reader()), Predicate::All), expected);
-    drop(read);
-    let written = Store::open(copy.path(), options()).unwrap();
-    assert_eq!(bodies(&written.snapshot(&reader()), Predicate::Text("merged".into())), expected[2..]);
-    written.compact(&mut |_| ()).unwrap();
-    assert_eq!(bodies(&written.snapshot(&reader()), Predicate::All), expected);
-}
-
-fn write_fixture(kept: &Path) {
-    let fixture = Fixture::new();
-    fixture.logs("a", 1, &["merged one"]);
-    fixture.store().seal().unwrap();
-    fixture.logs("a", 2, &["merged two"]);
-    fixture.store().compact(&mut |_| ()).unwrap();
-    fixture.logs("a", 3, &["sealed"]);
-    fixture.store().seal().unwrap();
-    fixture.logs("a", 4, &["in the log"]);
-    drop(std::fs::remove_dir_all(kept));
-    std::fs::create_dir_all(kept).unwrap();
-    copy_dir(fixture.dir.path(), kept);
 }
 
 #[test]

@@ -21,6 +21,8 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import parquet
+
 HERE = Path(__file__).resolve().parent
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -298,6 +300,7 @@ def run(binary, protocol, checks):
             check_all(server, checks)
             server.compact()
             check_all(server, checks)
+            parquet.check(server, data, checks)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
