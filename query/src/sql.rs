@@ -341,9 +341,10 @@ fn wrong(error: &DataFusionError) -> QueryError {
         DataFusionError::ResourcesExhausted(_) => {
             QueryError::Memory(format!("the query needs too much memory: {message}"))
         }
-        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::External(_) => {
-            QueryError::Store(message)
-        }
+        DataFusionError::IoError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::ParquetError(_)
+        | DataFusionError::External(_) => QueryError::Store(message),
         DataFusionError::Plan(text) if text.contains("not supported: ") => QueryError::Forbidden(message),
         _ if message.contains("unqualified field attributes") => QueryError::Bad {
             message: "several tables have attributes: say which one".to_owned(),

@@ -14,7 +14,9 @@ use regex::Regex;
 
 use crate::columns::REST;
 use crate::error::{Result, StoreError};
-use crate::text::Phrase;
+use crate::segment::form::{BODY_PARTS, BODY_TEMPLATE, BODY_VARIABLES};
+use crate::templates;
+use crate::text::{InTemplate, Phrase};
 
 /// The largest compiled regular expression in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -148,6 +150,7 @@ impl Node {
             Self::Not(part) => part.columns(signal, out),
             Self::Text(_) => out.extend(text_columns(signal).iter().map(|column| match *column {
                 REST => packed::field_name(EXCEPTION_MESSAGE),
+                "body" => BODY_PARTS.to_owned(),
                 column => column.to_owned(),
             })),
             Self::Column(column, _) => out.push((*column).to_owned()),
@@ -221,11 +224,45 @@ fn full_text(signal: Signal, batch: &RecordBatch, phrase: &Phrase) -> BooleanBuf
                 let own = text_bits(batch, &key.column, |text| phrase.is_in(text));
                 &own | &text_bits(batch, REST, in_attribute)
             }
+            "body" if batch.column_by_name(BODY_PARTS).is_some() => {
+                let whole = text_bits(batch, BODY_PARTS, |text| phrase.is_in(text));
+                &whole | &template_bits(batch, phrase)
+            }
             _ => text_bits(batch, column, |text| phrase.is_in(text)),
         };
         bits = &bits | &found;
     }
     bits
+}
+
+/// A phrase in bodies that are templates and variables: most are decided by their template.
+fn template_bits(batch: &RecordBatch, phrase: &Phrase) -> BooleanBuffer {
+    let rows = batch.num_rows();
+    let column = |name: &str| batch.column_by_name(name);
+    let template = column(BODY_TEMPLATE).and_then(|column| column.as_dictionary_opt::<Int32Type>());
+    let variables = column(BODY_VARIABLES).and_then(|column| column.as_string_opt::<i32>());
+    let (Some(template), Some(variables)) = (template, variables) else {
+        return BooleanBuffer::new_unset(rows);
+    };
+    let literal = template.values().as_string::<i32>();
+    let verdicts: Vec<InTemplate> =
+        literal.iter().map(|template| phrase.in_template(template.unwrap_or_default())).collect();
+    let mut body = String::new();
+    let mut holds = |row: usize| {
+        let Some(key) = template.key(row) else { return false };
+        let variables = if variables.is_valid(row) { variables.value(row) } else { "" };
+        match &verdicts[key] {
+            InTemplate::Always => true,
+            InTemplate::Never => false,
+            InTemplate::IfInVariables => phrase.is_in(variables),
+            InTemplate::Perhaps(Some(token)) if !token.is_in(variables) => false,
+            InTemplate::Perhaps(_) => {
+                body.clear();
+                templates::join(literal.value(key), variables, &mut body) && phrase.is_in(&body)
+            }
+        }
+    };
+    collect((0..rows).map(&mut holds), rows)
 }
 
 fn attribute_bits(batch: &RecordBatch, level: Level, key: &Key, test: &Match) -> BooleanBuffer {

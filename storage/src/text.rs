@@ -3,6 +3,8 @@
 //! A token is a longest run of letters and digits (Unicode), in lower case. A word or phrase matches where
 //! its tokens stand one after another. A phrase without tokens (`"--"`) matches nothing.
 
+use crate::templates::PLACEHOLDER;
+
 /// The longest token that is told apart from others, in bytes; the index cannot hold longer terms.
 pub(crate) const TOKEN_BYTES_MAX: usize = 1024;
 
@@ -51,6 +53,22 @@ impl Phrase {
         &self.tokens
     }
 
+    /// What a template tells of the bodies that were made from it. A variable begins and ends where a token does,
+    /// so the tokens of a literal piece are tokens of every body.
+    pub(crate) fn in_template(&self, template: &str) -> InTemplate {
+        let pieces = || template.split(PLACEHOLDER);
+        if pieces().any(|piece| self.is_in(piece)) {
+            return InTemplate::Always;
+        }
+        let one = |token: &String| Self { tokens: vec![token.clone()] };
+        let missing = self.tokens.iter().map(one).find(|token| !pieces().any(|piece| token.is_in(piece)));
+        match (self.tokens.len(), missing) {
+            (0, _) => InTemplate::Never,
+            (1, _) => InTemplate::IfInVariables,
+            (_, missing) => InTemplate::Perhaps(missing),
+        }
+    }
+
     /// Whether a text holds it.
     pub(crate) fn is_in(&self, text: &str) -> bool {
         let Some(first) = self.tokens.first() else { return false };
@@ -68,6 +86,19 @@ impl Phrase {
         }
         false
     }
+}
+
+/// Whether bodies of one template hold a phrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InTemplate {
+    /// All of them: it is in the literal text.
+    Always,
+    /// None of them.
+    Never,
+    /// Those whose variables hold it.
+    IfInVariables,
+    /// It may lie across literal text and variables, if this token, which is in no literal text, is in a variable.
+    Perhaps(Option<Phrase>),
 }
 
 /// Whether a run folds to `token`.
@@ -99,6 +130,23 @@ mod tests {
         ];
         for (phrase, text, expected) in cases {
             assert_eq!(Phrase::new(phrase).is_in(text), expected, "{phrase:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_tells_of_its_bodies() {
+        let template = "GET \u{1a} took \u{1a} ms at pool main";
+        let cases = [
+            ("pool main", InTemplate::Always),
+            ("TOOK", InTemplate::Always),
+            ("42", InTemplate::IfInVariables),
+            ("--", InTemplate::Never),
+            ("took 42 ms", InTemplate::Perhaps(Some(Phrase::new("42")))),
+            ("get took", InTemplate::Perhaps(None)),
+            ("main pool", InTemplate::Perhaps(None)),
+        ];
+        for (phrase, expected) in cases {
+            assert_eq!(Phrase::new(phrase).in_template(template), expected, "{phrase:?}");
         }
     }
 

@@ -32,6 +32,9 @@ use crate::templates::{self, Miner};
 pub(crate) const BODY_TEMPLATE: &str = "body_template";
 /// The variables of a body, joined.
 pub(crate) const BODY_VARIABLES: &str = "body_variables";
+/// Asked for instead of `body`, gives what the file holds of it as it is: the bodies that are whole under this name,
+/// and templates and variables under theirs.
+pub(crate) const BODY_PARTS: &str = "body_parts";
 /// Nanoseconds from the time of a log record to its observed time.
 const OBSERVED_DELAY: &str = "observed_delay_ns";
 /// Stands for null where a value would follow from another column.
@@ -73,6 +76,7 @@ fn parts(column: &str) -> Vec<&'static str> {
         "observed_time" => vec![OBSERVED_DELAY, "time"],
         "severity" => vec!["severity_number"],
         "body" => vec![BODY_TEMPLATE, BODY_VARIABLES],
+        BODY_PARTS => vec!["body", BODY_TEMPLATE, BODY_VARIABLES],
         name if FROM_RESOURCE.iter().any(|(column, _)| *column == name) => vec!["resource_attributes"],
         _ => Vec::new(),
     }
@@ -126,11 +130,15 @@ pub(crate) fn unfold(signal: Signal, batch: &RecordBatch, wanted: Wanted<'_>) ->
         fields.push(Arc::new(field.as_ref().clone().with_nullable(nullable)));
         columns.push(column);
     }
+    let body_parts = matches!(wanted, Wanted::Columns(columns) if columns.contains(&BODY_PARTS));
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if key_of(field.name()).is_some() && wanted.has(field.name()) {
-            fields.push(Arc::clone(field));
-            columns.push(Arc::clone(column));
+        match field.name().as_str() {
+            name if key_of(name).is_some() && wanted.has(name) => fields.push(Arc::clone(field)),
+            "body" if body_parts => fields.push(Arc::new(field.as_ref().clone().with_name(BODY_PARTS))),
+            BODY_TEMPLATE | BODY_VARIABLES if body_parts => fields.push(Arc::clone(field)),
+            _ => continue,
         }
+        columns.push(Arc::clone(column));
     }
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
