@@ -11,6 +11,13 @@
 //! whatever is not whole together, as many as make [`SEGMENT_ROWS_MAX`], and indexes what has no index.
 //!
 //! While a merge runs its output lies beside its inputs, so it needs at most [`SEGMENT_BYTES_MAX`] of space.
+//!
+//! Memory: of each input one batch of rows and a page of each column ([`input_bytes`]); of the output a row group in
+//! encoded form, the index, and a batch. Logs of 430 bytes a row in memory were measured to take 8 MB an input and
+//! 17 MB besides, spans of 360 bytes 4 MB an input and 20 MB besides. It is reserved before a merge begins, and a
+//! merge takes no more inputs than [`memory_max`] has room for. Where that is fewer than [`FAN_IN`], rows are
+//! written once per power of that many instead. One of two inputs is never too large, or nothing would ever be
+//! merged: where it is, it counts as all that merges may have.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -23,10 +30,11 @@ use arrow::compute::interleave_record_batch;
 use arrow::row::Rows;
 use model::{Signal, TenantId};
 
+use crate::budget::{MemoryBudget, Purpose};
 use crate::columns::{Census, Layout, packed_form};
 use crate::error::{Result, StoreError};
 use crate::segment::{
-    Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, read_checked, sorted,
+    Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, input_bytes, read_checked, sorted,
 };
 
 /// A segment with as many rows is indexed when it is written and not merged any further.
@@ -41,6 +49,12 @@ const FAN_IN: usize = 8;
 const INPUTS_MAX: usize = 64;
 /// Rows that are merged at a time.
 const OUTPUT_ROWS: usize = 8192;
+/// Rows of the output that are held encoded until they are a row group.
+const GROUP_ROWS: u64 = 128 * 1024;
+/// The index is built in memory, and is so great a part of the inputs' bytes.
+const INDEX_PART: u64 = 2;
+/// Bytes that writing takes besides: encoders with their dictionaries, and a batch on its way.
+const OUTPUT_BYTES: usize = 6 << 20;
 
 /// How much is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +75,12 @@ fn group(meta: &SegmentMeta) -> Group {
 }
 
 /// The next merge worth doing; `None` when nothing is left.
-pub(crate) fn plan(segments: &[Arc<Segment>], eagerness: Eagerness) -> Option<Vec<Arc<Segment>>> {
+/// It takes `memory_max` bytes at most as [`memory`] counts them, unless it is of two segments or one.
+pub(crate) fn plan(
+    segments: &[Arc<Segment>],
+    eagerness: Eagerness,
+    memory_max: usize,
+) -> Option<Vec<Arc<Segment>>> {
     let mut groups: BTreeMap<Group, Vec<&Arc<Segment>>> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| !segment.is_suspect()) {
         groups.entry(group(&segment.meta)).or_default().push(segment);
@@ -69,33 +88,33 @@ pub(crate) fn plan(segments: &[Arc<Segment>], eagerness: Eagerness) -> Option<Ve
     groups.into_values().find_map(|mut members| {
         members.sort_by(|a, b| (a.meta.rows, &a.meta.id).cmp(&(b.meta.rows, &b.meta.id)));
         let chosen = match eagerness {
-            Eagerness::Background => same_size(&members),
-            Eagerness::All => all_that_fit(&members).or_else(|| unindexed(&members)),
+            Eagerness::Background => same_size(&members, memory_max),
+            Eagerness::All => all_that_fit(&members, memory_max).or_else(|| unindexed(&members)),
         };
         chosen.map(|chosen| chosen.into_iter().map(Arc::clone).collect())
     })
 }
 
 /// [`FAN_IN`] segments of one power of [`FAN_IN`] in rows.
-fn same_size<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+fn same_size<'a>(members: &[&'a Arc<Segment>], memory_max: usize) -> Option<Vec<&'a Arc<Segment>>> {
     let size = |segment: &Segment| segment.meta.rows.max(1).ilog(FAN_IN as u64);
     let small: Vec<_> = members.iter().filter(|segment| segment.meta.rows < WHOLE_ROWS).copied().collect();
     let together = small.chunk_by(|a, b| size(a) == size(b)).find(|chunk| chunk.len() >= FAN_IN)?;
-    fitting(together)
+    fitting(together, memory_max)
 }
 
 /// As many small segments as make one large one.
-fn all_that_fit<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
+fn all_that_fit<'a>(members: &[&'a Arc<Segment>], memory_max: usize) -> Option<Vec<&'a Arc<Segment>>> {
     let small: Vec<_> = members.iter().filter(|segment| segment.meta.rows < WHOLE_ROWS).copied().collect();
-    fitting(&small)
+    fitting(&small, memory_max)
 }
 
-fn fitting<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
-    let (mut rows, mut bytes) = (0, 0);
+fn fitting<'a>(members: &[&'a Arc<Segment>], memory_max: usize) -> Option<Vec<&'a Arc<Segment>>> {
+    let mut need = Need::default();
     let fits = |segment: &&&Arc<Segment>| {
-        rows += segment.meta.rows;
-        bytes += segment.meta.bytes;
-        rows <= SEGMENT_ROWS_MAX && bytes <= SEGMENT_BYTES_MAX
+        need.add(&segment.meta);
+        let in_memory = need.inputs <= 2 || need.memory() <= memory_max;
+        need.rows <= SEGMENT_ROWS_MAX && need.bytes <= SEGMENT_BYTES_MAX && in_memory
     };
     let chosen: Vec<_> = members.iter().take(INPUTS_MAX).take_while(fits).copied().collect();
     (chosen.len() >= 2).then_some(chosen)
@@ -103,6 +122,44 @@ fn fitting<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
 
 fn unindexed<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
     members.iter().find(|segment| !segment.meta.indexed).map(|segment| vec![*segment])
+}
+
+/// The memory that merges may have: half of their share, and the other half is for seals, so that neither ever
+/// waits for the other.
+pub(crate) fn memory_max(budget: &MemoryBudget) -> usize {
+    budget.share(Purpose::Merges) / 2
+}
+
+/// About how many bytes of memory a merge of these segments takes.
+pub(crate) fn memory(inputs: &[Arc<Segment>]) -> usize {
+    let mut need = Need::default();
+    inputs.iter().for_each(|input| need.add(&input.meta));
+    need.memory()
+}
+
+/// What a merge needs.
+#[derive(Debug, Default)]
+struct Need {
+    inputs: usize,
+    rows: u64,
+    bytes: u64,
+    /// Memory of the inputs.
+    reading: usize,
+}
+
+impl Need {
+    fn add(&mut self, meta: &SegmentMeta) {
+        self.inputs += 1;
+        self.rows += meta.rows;
+        self.bytes += meta.bytes;
+        self.reading = self.reading.saturating_add(input_bytes(meta));
+    }
+
+    fn memory(&self) -> usize {
+        let group = self.rows.min(GROUP_ROWS) * (self.bytes / self.rows.max(1));
+        let writing = usize::try_from(group + self.bytes / INDEX_PART).unwrap_or(usize::MAX);
+        self.reading.saturating_add(writing).saturating_add(OUTPUT_BYTES)
+    }
 }
 
 /// Writes the rows of several segments into one with an index.
@@ -214,25 +271,23 @@ impl Merge {
         while let Some(Reverse((_, number))) = heap.pop() {
             let row = self.cursors[number].row;
             self.pending.push((places[number], row));
+            self.cursors[number].row += 1;
             let length = self.cursors[number].current.as_ref().map_or(0, |(batch, _)| batch.num_rows());
-            if row + 1 < length {
-                self.cursors[number].row += 1;
-            } else {
-                let Self { cursors, keys, .. } = &mut self;
-                cursors[number].next_batch(keys)?;
-                if let Some((batch, _)) = &self.cursors[number].current {
-                    places[number] = self.held.len();
-                    self.held.push(batch.clone());
-                }
-            }
-            heap.extend(self.cursors[number].key().map(|key| Reverse((key, number))));
-            if self.pending.len() >= OUTPUT_ROWS {
+            let ended = row + 1 >= length;
+            if ended || self.pending.len() >= OUTPUT_ROWS {
                 if closing.load(Ordering::Acquire) {
                     return Err(StoreError::Closed);
                 }
+                // Rows go out before their batch ends: so no input ever has two batches in memory.
                 self.flush(writer)?;
+                if ended {
+                    self.held.clear();
+                    let Self { cursors, keys, .. } = &mut self;
+                    cursors[number].next_batch(keys)?;
+                }
                 self.hold_all(&mut places);
             }
+            heap.extend(self.cursors[number].key().map(|key| Reverse((key, number))));
         }
         self.flush(writer)
     }

@@ -16,16 +16,19 @@
 //! A writer makes the directory, syncs its files and then the directory; the catalog names it after that.
 
 mod footer;
+mod trace_filter;
 pub(crate) mod form;
 mod index;
 mod writer;
+mod caches;
 mod reader;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use caches::SegmentCaches;
 pub(crate) use form::Wanted;
-pub(crate) use reader::{Segment, SegmentCaches, Selection, read_checked};
+pub(crate) use reader::{Segment, Selection, input_bytes, read_checked};
 pub(crate) use writer::{SegmentWriter, SortKeys, sorted};
 
 use model::{Signal, TenantId, UnixNanos};

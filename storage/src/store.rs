@@ -362,7 +362,7 @@ impl Drop for Inner {
 
 impl Shared {
     fn new(dir: &Path, lock: DirLock, options: Options, catalog: Catalog) -> Result<Self> {
-        let caches = SegmentCaches::default();
+        let caches = SegmentCaches::within(&options.budget);
         let guard = Guard::default();
         catalog.seen()?.iter().for_each(|seen| guard.remember(seen));
         let segments = catalog.segments()?;

@@ -5,11 +5,11 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | magic `CWSEG\0\0\0` |
-//! | 4 | version, 2; version 1 lists no attributes |
+//! | 4 | version, 2; version 1 lists no attributes, and its filter is a split block Bloom filter as the Parquet format describes it, its bitset |
 //! | 4 | length of the statistics |
 //! | … | the statistics: [`Footer`] as JSON |
 //! | 4 | length of the filter, 0 if there is none |
-//! | … | the filter over trace ids: a split block Bloom filter as the Parquet format describes it, its bitset |
+//! | … | the filter over trace ids: described in [`trace_filter`](super::trace_filter) |
 //! | 4 | CRC32C of all above |
 
 use std::path::Path;
@@ -17,13 +17,15 @@ use std::path::Path;
 use parquet::bloom_filter::Sbbf;
 use serde::{Deserialize, Serialize};
 
+use super::trace_filter::StoredFilter;
+pub(super) use super::trace_filter::TraceFilter;
 use crate::columns::AttributeColumn;
 use crate::error::{Result, StoreError};
 
 const MAGIC: [u8; 8] = *b"CWSEG\0\0\0";
 const VERSION: u32 = 2;
-/// How often the filter may say yes to a trace that is not there.
-const FILTER_FALSE_POSITIVES: f64 = 0.005;
+/// The version whose filter is a split block Bloom filter.
+const BLOOM_VERSION: u32 = 1;
 
 /// The statistics of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,26 +57,13 @@ pub(crate) struct Footer {
     pub(crate) attributes: Option<Vec<AttributeColumn>>,
 }
 
-/// The filter over the trace ids of a segment.
-#[derive(Debug)]
-pub(crate) struct TraceFilter(Sbbf);
-
-impl TraceFilter {
-    /// A filter over ids; `ids` may repeat. `None` if there are none.
-    pub(super) fn build(mut ids: Vec<[u8; 16]>) -> Result<Option<Self>> {
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let mut filter = Sbbf::new_with_ndv_fpp(ids.len() as u64, FILTER_FALSE_POSITIVES)?;
-        ids.iter().for_each(|id| filter.insert(id.as_slice()));
-        Ok(Some(Self(filter)))
-    }
-
-    /// Whether a trace may be there.
-    pub(crate) fn may_have(&self, id: &[u8; 16]) -> bool {
-        self.0.check(id.as_slice())
+impl Footer {
+    /// Its bytes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let services = self.services.iter().flatten().map(|name| size_of::<String>() + name.len());
+        let attributes = self.attributes.iter().flatten();
+        let attributes = attributes.map(|column| size_of::<AttributeColumn>() + column.key.len());
+        size_of::<Self>() + self.signal.len() + services.sum::<usize>() + attributes.sum::<usize>()
     }
 }
 
@@ -82,24 +71,21 @@ impl TraceFilter {
 pub(super) fn encode(footer: &Footer, filter: Option<&TraceFilter>) -> Result<Vec<u8>> {
     let statistics =
         serde_json::to_vec(footer).map_err(|error| arrow::error::ArrowError::JsonError(error.to_string()))?;
-    let mut bitset = Vec::new();
-    if let Some(TraceFilter(filter)) = filter {
-        filter.write_bitset(&mut bitset)?;
-    }
-    let mut out = Vec::with_capacity(statistics.len() + bitset.len() + 24);
+    let filter = filter.map(TraceFilter::encode).unwrap_or_default();
+    let mut out = Vec::with_capacity(statistics.len() + filter.len() + 24);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
     out.extend((statistics.len() as u32).to_le_bytes());
     out.extend(&statistics);
-    out.extend((bitset.len() as u32).to_le_bytes());
-    out.extend(&bitset);
+    out.extend((filter.len() as u32).to_le_bytes());
+    out.extend(&filter);
     let crc = crc32c::crc32c(&out);
     out.extend(crc.to_le_bytes());
     Ok(out)
 }
 
 /// Reads a footer file.
-pub(super) fn read(path: &Path) -> Result<(Footer, Option<TraceFilter>)> {
+pub(super) fn read(path: &Path) -> Result<(Footer, Option<StoredFilter>)> {
     let bytes = std::fs::read(path).map_err(StoreError::io("read", path))?;
     let damaged = |what: &str| StoreError::damaged(path, what);
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(|| damaged("it is empty"))?;
@@ -117,12 +103,20 @@ pub(super) fn read(path: &Path) -> Result<(Footer, Option<TraceFilter>)> {
     }
     let statistics = block(&mut rest).ok_or_else(short)?;
     let footer = serde_json::from_slice(statistics).map_err(|error| damaged(&error.to_string()))?;
-    let bitset = block(&mut rest).ok_or_else(short)?;
-    let filter = (!bitset.is_empty()).then(|| TraceFilter(Sbbf::new(bitset)));
+    let filter = block(&mut rest).ok_or_else(short)?;
+    let filter = match filter {
+        [] => None,
+        bitset if version == BLOOM_VERSION => Some(StoredFilter::Bloom(Sbbf::new(bitset))),
+        parts => {
+            let filter = TraceFilter::decode(parts);
+            Some(StoredFilter::Fuse(filter.ok_or_else(|| damaged("its filter is none"))?))
+        }
+    };
     Ok((footer, filter))
 }
 
-fn number(rest: &mut &[u8]) -> Option<u32> {
+/// The next number of four bytes.
+pub(super) fn number(rest: &mut &[u8]) -> Option<u32> {
     let (head, tail) = rest.split_first_chunk::<4>()?;
     *rest = tail;
     Some(u32::from_le_bytes(*head))

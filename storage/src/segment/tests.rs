@@ -133,6 +133,30 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
+/// A footer as version 1 wrote it: with a split block Bloom filter.
+#[test]
+fn the_filter_of_version_1_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let segment = write(root.path(), false);
+    let path = root.path().join(segment.meta.path()).join(FOOTER_FILE);
+    let mut filter = parquet::bloom_filter::Sbbf::new_with_ndv_fpp(2, 0.005).unwrap();
+    filter.insert([7; 16].as_slice());
+    let mut bitset = Vec::new();
+    filter.write_bitset(&mut bitset).unwrap();
+    let mut bytes = footer::encode(&segment.footer().unwrap(), None).unwrap();
+    // Without its checksum and the length of no filter.
+    bytes.truncate(bytes.len() - 8);
+    bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    bytes.extend((bitset.len() as u32).to_le_bytes());
+    bytes.extend(bitset);
+    let crc = crc32c::crc32c(&bytes);
+    bytes.extend(crc.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let segment = Segment::new(root.path(), segment.meta.clone(), SegmentCaches::default());
+    assert!(segment.may_have_trace(&[7; 16]).unwrap());
+    assert!(!segment.may_have_trace(&[8; 16]).unwrap());
+}
+
 #[test]
 fn a_writer_that_is_given_up_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();

@@ -14,7 +14,8 @@ use model::{Signal, TenantId, UnixNanos, schema};
 use tokio::sync::{mpsc, oneshot};
 
 use super::log_thread::Command;
-use super::{Frozen, Shared, lock};
+use super::{Fresh, Frozen, Shared, lock};
+use crate::budget::{Purpose, Reservation};
 use crate::catalog::{Publication, SealedLog};
 use crate::columns::{self, Layout};
 use crate::compaction::{self, Eagerness, WHOLE_ROWS};
@@ -26,6 +27,14 @@ use crate::wal::WalPosition;
 const TICK: Duration = Duration::from_secs(1);
 /// How long to wait after a seal or merge that failed.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a seal waits for memory. Then it goes on without: it frees more than it takes.
+const SEAL_WAIT: Duration = Duration::from_secs(5);
+/// How long a merge waits for memory before it is put off.
+const MERGE_WAIT: Duration = Duration::from_secs(1);
+/// Bytes that a seal takes for a row besides the row itself: its key to sort by, its place, and its encoded form.
+const SEAL_ROW_BYTES: usize = 160;
+/// Bytes that a seal takes whatever it seals.
+const SEAL_BYTES: usize = 4 << 20;
 /// The most segments that one table of one memtable becomes; rows of further days share a mixed one.
 const WINDOWS_MAX: usize = 8;
 
@@ -123,6 +132,7 @@ impl SealThread {
     }
 
     fn seal(&mut self, frozen: &Arc<Frozen>) -> Result<()> {
+        let _memory = self.reserve(&frozen.fresh);
         let mut added = Vec::new();
         for ((tenant, signal), table) in &frozen.fresh.tables {
             let batches: Vec<&RecordBatch> = table.batches().iter().map(|rows| &rows.batch).collect();
@@ -150,6 +160,19 @@ impl SealThread {
         }
         Ok(())
     }
+
+    /// Memory for a seal: the rows joined and once more in order, and what a row takes besides. At most what merges
+    /// leave, so that a seal never waits for a merge: it counts no more of a larger table than that.
+    fn reserve(&self, fresh: &Fresh) -> Option<Reservation> {
+        let budget = &self.shared.options.budget;
+        let batches = fresh.tables.values().flat_map(|table| table.batches());
+        let rows: usize = batches.map(|rows| rows.batch.num_rows()).sum();
+        let bytes = usize::try_from(fresh.bytes).unwrap_or(usize::MAX).saturating_mul(2);
+        let bytes = bytes.saturating_add(rows.saturating_mul(SEAL_ROW_BYTES)).saturating_add(SEAL_BYTES);
+        let bytes = bytes.min(budget.share(Purpose::Merges) - compaction::memory_max(budget));
+        let reserved = budget.wait_for(Purpose::Merges, bytes, SEAL_WAIT);
+        reserved.inspect_err(|error| tracing::warn!(%error, "sealing goes on without memory of its own")).ok()
+    }
 }
 
 /// Ends the store when the thread that holds it does.
@@ -174,6 +197,7 @@ pub(super) fn spawn_merging(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
             }
             match merge_next(&shared, Eagerness::Background) {
                 Ok(_) | Err(StoreError::Closed) => {}
+                Err(StoreError::Memory(error)) => tracing::debug!(%error, "a merge is put off"),
                 Err(error) => tracing::error!(%error, "a merge failed; what it could not read is left out"),
             }
         }
@@ -203,6 +227,8 @@ pub(super) fn compact_all(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str)) 
         match merge_next(shared, Eagerness::All) {
             Ok(Some(merged)) => progress(&merged),
             Ok(None) => return failed,
+            // Others are at work: the wait for memory was long enough to look again at once.
+            Err(StoreError::Memory(error)) => tracing::debug!(%error, "a merge is put off"),
             // What could not be read is left out from now on, and the rest still merged before it is said.
             Err(error) if suspects() > before => failed = Err(error),
             Err(error) => return Err(error),
@@ -210,10 +236,15 @@ pub(super) fn compact_all(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str)) 
     }
 }
 
-/// Does the next merge, if there is one, and says what it was.
+/// Does the next merge, if there is one, and says what it was. [`StoreError::Memory`] if it must be put off.
 fn merge_next(shared: &Arc<Shared>, eagerness: Eagerness) -> Result<Option<String>> {
     let segments = shared.live().segments.clone();
-    let Some(inputs) = compaction::plan(&segments, eagerness) else { return Ok(None) };
+    let budget = &shared.options.budget;
+    let memory_max = compaction::memory_max(budget);
+    let Some(inputs) = compaction::plan(&segments, eagerness, memory_max) else { return Ok(None) };
+    // The smallest merge that there is may be larger, and counts as all there is.
+    let bytes = compaction::memory(&inputs).min(memory_max);
+    let _memory = budget.wait_for(Purpose::Merges, bytes, MERGE_WAIT)?;
     let meta = compaction::merge(&shared.dir, &inputs, &shared.closing)?;
     let what = format!("{} segments of {} became one of {} rows", inputs.len(), meta.signal, meta.rows);
     let removed = inputs.iter().map(|segment| segment.meta.id.clone()).collect();
