@@ -15,6 +15,7 @@
 //!
 //! A writer makes the directory, syncs its files and then the directory; the catalog names it after that.
 
+mod blocks;
 mod footer;
 mod trace_filter;
 pub(crate) mod form;
@@ -26,6 +27,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocks::CheckedFile;
 pub(crate) use caches::SegmentCaches;
 pub(crate) use form::Wanted;
 pub(crate) use reader::{Segment, Selection, input_bytes, read_checked};

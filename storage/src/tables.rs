@@ -31,8 +31,10 @@ use crate::segment::Segment;
 use crate::snapshot::Snapshot;
 
 mod adapter;
+mod reader;
 
 use adapter::FileAdapters;
+use reader::SegmentReaders;
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 
@@ -77,15 +79,19 @@ impl TableProvider for SignalTable {
         let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let needs = Needs::of(self.signal, filters);
         let mut files = Vec::new();
+        let mut segments = Vec::new();
         for segment in &table.segments {
             if needs.may_be_in(segment)? {
-                files.push(self.file(segment)?);
+                let file = self.file(segment)?;
+                segments.push((file.object_meta.location.to_string(), Arc::clone(segment)));
+                files.push(file);
             }
         }
         if files.is_empty() {
             return Ok(fresh);
         }
-        let mut source = ParquetSource::new(self.schema());
+        let readers = Arc::new(SegmentReaders::new(segments.into_iter()));
+        let mut source = ParquetSource::new(self.schema()).with_parquet_file_reader_factory(readers);
         if let Some(filter) = conjunction(filters.to_vec()) {
             let columns = DFSchema::try_from(self.schema())?;
             source = source.with_predicate(state.create_physical_expr(filter, &columns)?);

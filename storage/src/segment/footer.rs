@@ -48,6 +48,9 @@ pub(crate) struct Footer {
     /// Bytes and CRC32C of `data.parquet`.
     pub(crate) data_bytes: u64,
     pub(crate) data_crc32c: u32,
+    /// The CRC32C of each block of `data.parquet`; not there of a file of the first format.
+    #[serde(default)]
+    pub(crate) data_blocks_crc32c: Option<Vec<u32>>,
     /// Bytes of `index.cwi`; none without an index.
     pub(crate) index_bytes: Option<u64>,
     /// The names of the services, if there are few enough to list.
@@ -63,7 +66,8 @@ impl Footer {
         let services = self.services.iter().flatten().map(|name| size_of::<String>() + name.len());
         let attributes = self.attributes.iter().flatten();
         let attributes = attributes.map(|column| size_of::<AttributeColumn>() + column.key.len());
-        size_of::<Self>() + self.signal.len() + services.sum::<usize>() + attributes.sum::<usize>()
+        let blocks = self.data_blocks_crc32c.as_ref().map_or(0, |blocks| blocks.len() * size_of::<u32>());
+        size_of::<Self>() + blocks + self.signal.len() + services.sum::<usize>() + attributes.sum::<usize>()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use model::{Predicate, Signal, TimeRange, schema};
@@ -14,6 +15,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
+use super::blocks::{Checked, CheckedFile};
 use super::caches::{Cached, SegmentCaches};
 use super::footer::{self, Footer};
 use super::form::{self, Wanted};
@@ -41,6 +43,8 @@ pub(crate) struct Segment {
     pub(crate) meta: SegmentMeta,
     dir: PathBuf,
     caches: SegmentCaches,
+    /// The sums of its Parquet file's blocks, and which were found to match; none in the first format.
+    checked: OnceLock<Option<Arc<Checked>>>,
     replaced: AtomicBool,
     suspect: AtomicBool,
 }
@@ -64,7 +68,8 @@ impl Segment {
     /// A segment of a data directory that the catalog names.
     pub(crate) fn new(root: &Path, meta: SegmentMeta, caches: SegmentCaches) -> Self {
         let dir = root.join(meta.path());
-        Self { meta, dir, caches, replaced: AtomicBool::new(false), suspect: AtomicBool::new(false) }
+        let no = || AtomicBool::new(false);
+        Self { meta, dir, caches, checked: OnceLock::new(), replaced: no(), suspect: no() }
     }
 
     /// The Parquet file.
@@ -152,9 +157,7 @@ impl Segment {
         wanted: Wanted<'_>,
         selection: &Selection,
     ) -> Result<(impl Iterator<Item = Result<RecordBatch>> + use<>, RowNumbers)> {
-        let path = self.data_path();
-        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let metadata = self.metadata(&file)?;
+        let (file, metadata) = self.open()?;
         let groups = self.row_groups(&metadata, selection.range);
         let names = metadata.schema().fields().iter().map(|field| field.name().as_str());
         let names: Vec<String> = form::file_columns(names, wanted).into_iter().map(str::to_owned).collect();
@@ -190,20 +193,32 @@ impl Segment {
         Ok((batches, numbers))
     }
 
-    fn metadata(&self, file: &File) -> Result<ArrowReaderMetadata> {
-        if let Some(metadata) = self.caches.metadata.get(&self.meta.id) {
-            return Ok(ArrowReaderMetadata::clone(&metadata));
-        }
+    /// Its Parquet file, blocks checked as they are read, and what the file says of itself.
+    pub(crate) fn open(&self) -> Result<(CheckedFile, ArrowReaderMetadata)> {
         let path = self.data_path();
-        let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
-        let expected = self.footer()?.data_bytes;
-        if length != expected {
-            return Err(StoreError::damaged(&path, format!("it has {length} bytes of {expected}")));
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        let checked = match self.checked.get() {
+            Some(checked) => checked,
+            None => {
+                let footer = self.footer()?;
+                let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
+                if length != footer.data_bytes {
+                    let what = format!("it has {length} bytes of {}", footer.data_bytes);
+                    return Err(StoreError::damaged(&path, what));
+                }
+                let sums = footer.data_blocks_crc32c.clone();
+                self.checked.get_or_init(|| sums.map(|sums| Arc::new(Checked::new(sums))))
+            }
+        };
+        let file = CheckedFile::new(file, path.clone(), checked.clone());
+        let file = file.map_err(StoreError::io("read", &path))?;
+        if let Some(metadata) = self.caches.metadata.get(&self.meta.id) {
+            return Ok((file, ArrowReaderMetadata::clone(&metadata)));
         }
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(file, options)?;
+        let metadata = ArrowReaderMetadata::load(&file, options)?;
         drop(self.caches.metadata.keep(&self.meta.id, metadata.clone()));
-        Ok(metadata)
+        Ok((file, metadata))
     }
 
     /// The row groups that can hold times in `range`, each with its row numbers.

@@ -76,14 +76,6 @@ impl StoredFilter {
 }
 
 impl TraceFilter {
-    /// A filter over ids, which may repeat. `None` if there are none.
-    pub(super) fn build(ids: Vec<[u8; 16]>) -> Result<Option<Self>> {
-        let mut hashes = TraceHashes::default();
-        ids.iter().for_each(|id| hashes.add(id));
-        drop(ids);
-        Self::of(hashes)
-    }
-
     /// A filter over the ids of these hashes. `None` if there are none.
     pub(super) fn of(hashes: TraceHashes) -> Result<Option<Self>> {
         let hashes = hashes.distinct();

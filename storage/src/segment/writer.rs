@@ -15,9 +15,11 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::footer::{self, Footer, TraceFilter};
+use super::blocks::BlockSums;
+use super::footer::{self, Footer};
 use super::form::{BODY_VARIABLES, Folder};
 use super::index::{BLOCK_ROWS, IndexWriter};
+use super::trace_filter::{TraceFilter, TraceHashes};
 use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
 use crate::columns::{AttributeColumn, Kind, Layout};
 use crate::error::{Result, StoreError};
@@ -45,7 +47,7 @@ pub(crate) struct SegmentWriter {
     attributes: Vec<AttributeColumn>,
     /// Rows that do not make a block yet.
     pending: Vec<RecordBatch>,
-    trace_ids: Vec<[u8; 16]>,
+    trace_ids: TraceHashes,
     services: std::collections::BTreeSet<String>,
     seq: (i64, i64),
     finished: bool,
@@ -71,7 +73,7 @@ impl SegmentWriter {
         std::fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
         let path = dir.join(DATA_FILE);
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
-        let counted = Counted { file, bytes: 0, crc: 0 };
+        let counted = Counted { file, bytes: 0, crc: 0, blocks: BlockSums::default() };
         let folder = Folder::new(layout);
         let parquet = ArrowWriter::try_new(counted, Arc::clone(folder.schema()), Some(properties(layout)))?;
         Ok(Self {
@@ -83,7 +85,7 @@ impl SegmentWriter {
             pending: Vec::new(),
             parquet: Some(parquet),
             index: indexed.then(IndexWriter::new).transpose()?,
-            trace_ids: Vec::new(),
+            trace_ids: TraceHashes::default(),
             services: std::collections::BTreeSet::new(),
             seq: (i64::MAX, i64::MIN),
             finished: false,
@@ -136,14 +138,15 @@ impl SegmentWriter {
     pub(crate) fn finish(mut self) -> Result<SegmentMeta> {
         self.write_block()?;
         let Some(parquet) = self.parquet.take() else { return Err(StoreError::Closed) };
-        let counted = parquet.into_inner()?;
+        let mut counted = parquet.into_inner()?;
+        let blocks = std::mem::take(&mut counted.blocks).finish();
         counted.file.sync_all().map_err(StoreError::io("sync", &self.dir.join(DATA_FILE)))?;
         let index_bytes = match self.index.take() {
             Some(index) => Some(index.write(&self.dir.join(INDEX_FILE))?),
             None => None,
         };
-        let footer = self.footer(&counted, index_bytes);
-        let filter = TraceFilter::build(std::mem::take(&mut self.trace_ids))?;
+        let footer = self.footer(&counted, blocks, index_bytes);
+        let filter = TraceFilter::of(std::mem::take(&mut self.trace_ids))?;
         let footer = footer::encode(&footer, filter.as_ref())?;
         let path = self.dir.join(FOOTER_FILE);
         let write = || {
@@ -158,7 +161,7 @@ impl SegmentWriter {
         Ok(self.meta.clone())
     }
 
-    fn footer(&self, data: &Counted, index_bytes: Option<u64>) -> Footer {
+    fn footer(&self, data: &Counted, blocks: Vec<u32>, index_bytes: Option<u64>) -> Footer {
         let listed = self.services.len() <= SERVICES_MAX;
         Footer {
             signal: self.meta.signal.table().to_owned(),
@@ -172,6 +175,7 @@ impl SegmentWriter {
             last_arrival: self.meta.last_arrival.0,
             data_bytes: data.bytes,
             data_crc32c: data.crc,
+            data_blocks_crc32c: Some(blocks),
             index_bytes,
             services: listed.then(|| self.services.iter().cloned().collect()),
             attributes: Some(self.attributes.clone()),
@@ -219,10 +223,8 @@ impl SegmentWriter {
             batch.column_by_name("trace_id").and_then(|column| column.as_fixed_size_binary_opt())
         {
             for id in ids.iter().flatten() {
-                if let Ok(id) = <[u8; 16]>::try_from(id)
-                    && self.trace_ids.last() != Some(&id)
-                {
-                    self.trace_ids.push(id);
+                if let Ok(id) = id.try_into() {
+                    self.trace_ids.add(id);
                 }
             }
         }
@@ -252,6 +254,7 @@ struct Counted {
     file: File,
     bytes: u64,
     crc: u32,
+    blocks: BlockSums,
 }
 
 impl Write for Counted {
@@ -259,6 +262,7 @@ impl Write for Counted {
         let written = self.file.write(bytes)?;
         self.bytes += written as u64;
         self.crc = crc32c::crc32c_append(self.crc, &bytes[..written]);
+        self.blocks.add(&bytes[..written]);
         Ok(written)
     }
 
