@@ -2,7 +2,7 @@
 //!
 //! | table | holds |
 //! |---|---|
-//! | `meta` | `format`, the version of the whole data directory; `next_seq` |
+//! | `meta` | `format`, the version of the whole data directory; `next_seq`; `checksum` over the tables below but `seen` |
 //! | `tenants` | the number of each tenant's name |
 //! | `segments` | one row a segment ([`SegmentMeta`]) |
 //! | `positions` | per source and partition the last position that is in segments |
@@ -10,6 +10,11 @@
 //!
 //! Publishing is one transaction: segments come, segments go, positions move on. A position that does not
 //! follow on the last one is refused.
+//!
+//! SQLite knows no checksums of its own pages, and passes over a damaged frame of its write-ahead journal as if it
+//! had never been written. So there is no such journal (a rollback journal is gone when a commit is), and every
+//! publication renews a checksum of all that a wrong answer could come from, which is compared when the catalog is
+//! opened.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,19 +86,27 @@ impl Catalog {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let connection = Connection::open(&path)?;
-        check_format(&connection, &path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch(TABLES)?;
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
+        let prepare = || -> Result<()> {
+            check_format(&connection, &path)?;
+            connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.execute_batch(TABLES)?;
+            connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
+            check_contents(&connection, &path)
+        };
+        prepare().map_err(|error| naming(error, &path))?;
         Ok(Self { connection: Mutex::new(connection), path })
     }
 
     /// Opens a copy for reading; the file may be changed, since it is a copy.
     pub(crate) fn open_copy(path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
-        check_format(&connection, path)?;
-        connection.execute_batch(TABLES)?;
+        let prepare = || -> Result<()> {
+            check_format(&connection, path)?;
+            connection.execute_batch(TABLES)?;
+            check_contents(&connection, path)
+        };
+        prepare().map_err(|error| naming(error, path))?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
@@ -114,10 +127,13 @@ impl Catalog {
 
     /// The number of a tenant, given now if it has none.
     pub(crate) fn tenant(&self, name: &TenantName) -> Result<TenantId> {
-        let connection = self.lock();
-        connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?1)", [name.as_str()])?;
-        let id = connection
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?1)", [name.as_str()])?;
+        let id = transaction
             .query_row("SELECT id FROM tenants WHERE name = ?1", [name.as_str()], |row| row.get(0))?;
+        renew_checksum(&transaction)?;
+        transaction.commit()?;
         Ok(TenantId(id))
     }
 
@@ -197,6 +213,7 @@ impl Catalog {
         if let Some(log) = &publication.log {
             self.advance(&transaction, log)?;
         }
+        renew_checksum(&transaction)?;
         Ok(transaction.commit()?)
     }
 
@@ -256,6 +273,58 @@ fn insert(transaction: &Transaction<'_>, segment: &SegmentMeta) -> Result<()> {
         ],
     )?;
     Ok(())
+}
+
+/// What a checksum is taken over, each row a text.
+const CHECKED: [&str; 4] = [
+    "SELECT concat_ws('|', id, name) FROM tenants ORDER BY id",
+    "SELECT concat_ws('|', id, tenant, signal, rows, bytes, first, last, first_arrival, last_arrival, indexed)
+     FROM segments ORDER BY id",
+    "SELECT concat_ws('|', source, part, position) FROM positions ORDER BY source, part",
+    "SELECT concat_ws('|', key, value) FROM meta WHERE key <> 'checksum' ORDER BY key",
+];
+
+fn checksum(connection: &Connection) -> Result<u32> {
+    let mut crc = 0;
+    for query in CHECKED {
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            crc = crc32c::crc32c_append(crc, row.get_ref(0)?.as_bytes().unwrap_or_default());
+            crc = crc32c::crc32c_append(crc, b"\n");
+        }
+    }
+    Ok(crc)
+}
+
+fn renew_checksum(transaction: &Transaction<'_>) -> Result<()> {
+    let checksum = checksum(transaction)?;
+    transaction.execute("INSERT OR REPLACE INTO meta VALUES ('checksum', ?1)", [checksum])?;
+    Ok(())
+}
+
+/// Refuses contents that do not match their checksum. A catalog of an earlier version has none.
+fn check_contents(connection: &Connection, path: &Path) -> Result<()> {
+    let found = "SELECT value FROM meta WHERE key = 'checksum'";
+    let found: Option<i64> = connection.query_row(found, [], |row| row.get(0)).optional()?;
+    match found {
+        Some(found) if found != i64::from(checksum(connection)?) => {
+            Err(StoreError::damaged(path, "its contents do not match their checksum"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What SQLite says of the file itself names the file.
+fn naming(error: StoreError, path: &Path) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        StoreError::Catalog(error) => match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) | None => StoreError::damaged(path, error.to_string()),
+            Some(_) => StoreError::Catalog(error),
+        },
+        other => other,
+    }
 }
 
 /// Refuses a data directory of a later version before anything is changed in it.

@@ -563,7 +563,7 @@ fn copy_catalog(dir: &Path) -> Result<PathBuf> {
     let name = format!("causeway-{}-{:016x}", std::process::id(), crate::wal::random());
     let scratch = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&scratch).map_err(StoreError::io("create", &scratch))?;
-    for suffix in ["", "-wal"] {
+    for suffix in ["", "-wal", "-journal"] {
         let from = dir.join(format!("{}{suffix}", catalog::FILE));
         if from.exists() {
             let to = scratch.join(format!("{}{suffix}", catalog::FILE));

@@ -13,8 +13,8 @@
 //! An answer names all rows that match and more: whoever asks tests the rows again.
 //!
 //! The file, all numbers little-endian: magic `CWIDX\0\0\0`, version (4 bytes), length of the list (4), the
-//! list as JSON `[{"name","offset","length"}]` with offsets from the end of the list, CRC32C of all so far
-//! (4), then the files, each with a checksum of its own.
+//! list as JSON `[{"name","offset","length","crc32c"}]` with offsets from the end of the list, CRC32C of all so far
+//! (4), then the files.
 
 mod blocks;
 mod rows;
@@ -80,12 +80,16 @@ struct Entry {
     name: String,
     offset: u64,
     length: u64,
+    /// Not in the first version.
+    #[serde(default)]
+    crc32c: Option<u32>,
 }
 
 fn write_packed(path: &Path, files: &[(String, Vec<u8>)]) -> Result<u64> {
     let mut offset = 0;
     let entries = files.iter().map(|(name, bytes)| {
-        let entry = Entry { name: name.clone(), offset, length: bytes.len() as u64 };
+        let crc32c = Some(crc32c::crc32c(bytes));
+        let entry = Entry { name: name.clone(), offset, length: bytes.len() as u64, crc32c };
         offset += entry.length;
         entry
     });
@@ -225,6 +229,12 @@ impl Packed {
             let end = start + entry.length as usize;
             if end > file.len() {
                 return Err(damaged("it ends early"));
+            }
+            // tantivy has checksums of its own and looks at none of them.
+            if let Some(expected) = entry.crc32c
+                && crc32c::crc32c(&read(start..end)?) != expected
+            {
+                return Err(damaged(&format!("the checksum of its part {} does not match", entry.name)));
             }
             files.insert(PathBuf::from(entry.name), start..end);
         }
