@@ -213,10 +213,6 @@ fn write_fixture(kept: &Path) {
     drop(std::fs::remove_dir_all(kept));
     std::fs::create_dir_all(kept).unwrap();
     copy_dir(fixture.dir.path(), kept);
-    // The catalog in one file: what SQLite wrote ahead is much larger than what it says.
-    let catalog = rusqlite::Connection::open(kept.join(catalog::FILE)).unwrap();
-    catalog.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
-    catalog.close().unwrap();
 }
 
 fn texts<const N: usize>(texts: [Option<&str>; N]) -> ArrayRef {
