@@ -28,7 +28,7 @@ use crate::segment::SegmentMeta;
 use crate::wal::WalPosition;
 
 /// The newest format of a data directory that this program reads and the one it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// The file's name.
 pub(crate) const FILE: &str = "catalog.sqlite";
 /// The source of positions of the log of a data directory.
@@ -91,8 +91,8 @@ impl Catalog {
             connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.execute_batch(TABLES)?;
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
-            check_contents(&connection, &path)
+            check_contents(&connection, &path)?;
+            renew_format(&connection)
         };
         prepare().map_err(|error| naming(error, &path))?;
         Ok(Self { connection: Mutex::new(connection), path })
@@ -295,6 +295,19 @@ fn checksum(connection: &Connection) -> Result<u32> {
         }
     }
     Ok(crc)
+}
+
+/// From now on rows may come that an earlier program cannot read: it has to refuse the directory.
+fn renew_format(connection: &Connection) -> Result<()> {
+    let found = "SELECT value FROM meta WHERE key = 'format'";
+    let found: Option<u32> = connection.query_row(found, [], |row| row.get(0)).optional()?;
+    if found == Some(FORMAT) {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?1)", [FORMAT])?;
+    renew_checksum(&transaction)?;
+    Ok(transaction.commit()?)
 }
 
 fn renew_checksum(transaction: &Transaction<'_>) -> Result<()> {

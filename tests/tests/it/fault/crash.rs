@@ -83,8 +83,7 @@ fn a_missing_sync_is_found() {
         check::check(&recorded, tape.disk(), directory.path())
     };
     assert_eq!(found(&[]), Ok(()), "with all syncs");
-    for forgotten in ["log file", "log directory", "data.parquet", "segment directory", "catalog.sqlite-wal"]
-    {
+    for forgotten in ["log file", "log directory", "data.parquet", "segment directory", "catalog.sqlite"] {
         assert!(found(&[forgotten]).is_err(), "nobody notices that {forgotten} is never synced");
     }
 }

@@ -7,7 +7,6 @@ mod data;
 
 use std::{
     collections::BTreeMap,
-    env,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
@@ -120,29 +119,16 @@ fn one_changed_byte_in_any_file_gives_no_wrong_answer() {
     announce(&format!("damage: {} changes, seed {seed}\n{}", outcomes.len(), table(&outcomes)));
     let bad: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).collect();
     for outcome in &bad {
-        let known = if is_known(outcome) { "KNOWN, not kept yet" } else { "NOT KEPT" };
         let what: String = outcome.what.chars().take(SHOWN_MAX).collect();
-        announce(&format!("damage: {known}: {:?}: {what}", outcome.verdict));
+        announce(&format!("damage: NOT KEPT: {:?}: {what}", outcome.verdict));
     }
-    let new: Vec<_> = bad.iter().filter(|outcome| !is_known(outcome)).map(|outcome| &outcome.what).collect();
+    let new: Vec<_> = bad.iter().map(|outcome| &outcome.what).collect();
     assert!(
         new.is_empty(),
         "CAUSEWAY_FAULT_SEED={seed}: {} of {} changes: {new:#?}",
         new.len(),
         outcomes.len()
     );
-}
-
-/// What is known not to be kept yet, as docs/durability.md lists it. It is printed, and fails the test only with
-/// `CAUSEWAY_DAMAGE_STRICT`.
-fn is_known(outcome: &Outcome) -> bool {
-    let kinds: &[&str] = match outcome.verdict {
-        Verdict::RefusedUnnamed => &["catalog.sqlite", "catalog.sqlite-wal"],
-        Verdict::Wrong => &["catalog.sqlite", "catalog.sqlite-wal", "data.parquet", "index.cwi"],
-        Verdict::Crashed => &["data.parquet", "index.cwi"],
-        _ => &[],
-    };
-    kinds.contains(&outcome.kind.as_str()) && env::var_os("CAUSEWAY_DAMAGE_STRICT").is_none()
 }
 
 /// So many changes of each sort for each kind of file.
