@@ -7,8 +7,8 @@
 //! | `text` | tokens of the rows' full text ([`crate::text`]) |
 //! | `record`, `scope`, `resource` | for each attribute `key` and `key=value`, cut to [`TERM_BYTES_MAX`] |
 //!
-//! The filters also hold the blocks' trace ids. Version 2 is an index by block of rows ([`blocks`]), with a file `filters` beside tantivy's; version 1 is
-//! one by row with positions ([`rows`]): only read, never written any more.
+//! The filters also hold the blocks' trace ids. Version 2 is an index by block of rows ([`blocks`]), with a file
+//! `filters` beside tantivy's; version 1 is one by row with positions ([`rows`]): only read, never written any more.
 //!
 //! An answer names all rows that match and more: whoever asks tests the rows again.
 //!
