@@ -289,7 +289,7 @@ impl MemoryBudget {
         Ok(Reservation { budget: Arc::clone(self), purpose, bytes: counted })
     }
 
-    /// Reserves memory for a query that begins. Refused from [`QUERIES_STOP_PERCENT`] of the budget on.
+    /// Reserves memory for a query that begins. Refused from `QUERIES_STOP_PERCENT` of the budget on.
     pub fn begin_query(self: &Arc<Self>, bytes: usize) -> Result<Reservation, MemoryFull> {
         let stop = percent(self.bytes, QUERIES_STOP_PERCENT);
         let used = self.used();

@@ -187,10 +187,13 @@ const SHORT_VALUES_MAX: usize = 1 << 16;
 fn narrow(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     map_columns(rows, |column| {
         let Some(texts) = column.as_dictionary_opt::<Int32Type>() else { return Ok(Arc::clone(column)) };
-        Ok(match texts.values().len() {
-            ..=BYTE_VALUES_MAX => Arc::new(with_keys::<_, UInt8Type>(texts, |key| key as u8)?),
-            ..=SHORT_VALUES_MAX => Arc::new(with_keys::<_, UInt16Type>(texts, |key| key as u16)?),
-            _ => Arc::clone(column),
+        let values = texts.values().len();
+        Ok(if values <= BYTE_VALUES_MAX {
+            Arc::new(with_keys::<_, UInt8Type>(texts, |key| key as u8)?)
+        } else if values <= SHORT_VALUES_MAX {
+            Arc::new(with_keys::<_, UInt16Type>(texts, |key| key as u16)?)
+        } else {
+            Arc::clone(column)
         })
     })
 }

@@ -100,8 +100,8 @@ fn a_data_directory_of_format_2_is_read_for_ever() {
             let expected: Vec<i64> = (0..PARTS.len()).flat_map(|part| rows_of(signal, part, rows)).collect();
             assert_eq!(seqs(snapshot, signal, predicate.clone()), expected, "{state}: {predicate:?}");
         }
-        for part in 0..PARTS.len() {
-            assert_eq!(seqs(snapshot, Signal::Logs, word(PARTS[part])), rows_of(Signal::Logs, part, &[4]));
+        for (part, body) in PARTS.iter().enumerate() {
+            assert_eq!(seqs(snapshot, Signal::Logs, word(body)), rows_of(Signal::Logs, part, &[4]));
             let id = TraceId([part as u8 + 1; 16]);
             for (signal, rows) in [(Signal::Spans, 2), (Signal::Logs, 1)] {
                 let (_, found, _) = snapshot.trace(signal, id, 100, &control()).unwrap();
