@@ -1,8 +1,10 @@
 //! Prints how long decoding takes: `cargo run --release -p collector --example decode_speed`.
 //!
-//! Spans have 13 attributes and about 580 bytes, log records 8 attributes and about 470. Of the values, some are
-//! the same in all records, some one of few, and some never twice. The best of several rounds counts: others
-//! share the machine.
+//! Spans have 13 attributes and about 540 bytes, log records 8 attributes and about 470, data points 4 attributes.
+//! Of the values, some are the same in all records, some one of few, and some never twice. Each signal comes in
+//! two shapes: many records of one resource, and requests as collectors send them, a few records of each of many
+//! resources. Printed is also how many bytes the rows keep. The best of several rounds counts: others share the
+//! machine. Arguments, if any, name the lines to print, such as `spans-many`, and multiply the rounds by ten.
 
 use std::time::Instant;
 
@@ -10,19 +12,23 @@ use bytes::Bytes;
 use collector::{Encoding, Limits, decode};
 use model::{Signal, UnixNanos};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
-/// How many records a request has.
-const RECORDS: usize = 5000;
+/// The name of a shape, how many resources it has, and how many records each of them sends.
+const SHAPES: [(&str, usize, usize); 2] = [("one", 1, 5000), ("many", 24, 22)];
 
-/// How many rounds are timed.
-const ROUNDS: usize = 40;
+/// How many records are decoded per line, in as many rounds as that takes.
+const RECORDS: usize = 400_000;
 
 const TIME: u64 = 1_700_000_000_000_000_000;
 
@@ -38,9 +44,24 @@ fn int(key: &str, value: i64) -> KeyValue {
     KeyValue { key: key.to_owned(), value: any(Value::IntValue(value)), key_strindex: 0 }
 }
 
-fn resource() -> Option<Resource> {
-    let attributes = vec![text("service.name", "checkout"), text("host.name", "node-7")];
+/// The resource of this number, as an agent on Kubernetes describes it.
+fn resource(number: usize) -> Option<Resource> {
+    let service = ["checkout", "cart", "payment", "shipping", "search", "frontend"][number % 6];
+    let attributes = vec![
+        text("service.name", service),
+        text("service.namespace", "shop"),
+        text("service.version", "1.14.2"),
+        text("deployment.environment.name", "production"),
+        text("k8s.pod.name", format!("{service}-5d9c7b6f4-{number:05}")),
+        text("host.name", format!("node-{}", number % 8)),
+        text("telemetry.sdk.language", "java"),
+    ];
     Some(Resource { attributes, ..Resource::default() })
+}
+
+fn scope() -> Option<InstrumentationScope> {
+    let (name, version) = ("io.opentelemetry.tomcat-10.0".to_owned(), "2.9.0-alpha".to_owned());
+    Some(InstrumentationScope { name, version, ..InstrumentationScope::default() })
 }
 
 /// Bytes that differ from record to record.
@@ -107,29 +128,87 @@ fn log_record(index: usize) -> LogRecord {
     }
 }
 
+/// A gauge of ten points.
+fn metric(index: usize) -> Metric {
+    let point = |number: usize| NumberDataPoint {
+        time_unix_nano: TIME + index as u64,
+        start_time_unix_nano: TIME,
+        attributes: vec![
+            text("http.request.method", ["GET", "POST", "PUT"][number % 3]),
+            text("http.route", format!("/api/carts/{{cart}}/items-{}", number % 20)),
+            int("http.response.status_code", 200),
+            text("url.scheme", "https"),
+        ],
+        value: Some(number_data_point::Value::AsDouble(number as f64 * 1.25)),
+        ..NumberDataPoint::default()
+    };
+    Metric {
+        name: format!("http.server.requests.{}", index % 50),
+        unit: "1".to_owned(),
+        data: Some(metric::Data::Gauge(Gauge { data_points: (0..10).map(point).collect() })),
+        ..Metric::default()
+    }
+}
+
+/// The request of a signal: so many resources of one scope, each with records of these numbers.
+fn request(signal: Signal, resources: usize, records: usize) -> Vec<u8> {
+    let groups = (0..resources).map(|number| (resource(number), number * records..(number + 1) * records));
+    match signal {
+        Signal::Spans => {
+            let resource_spans = groups.map(|(resource, numbers)| {
+                let spans = numbers.map(span).collect();
+                let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
+                ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }
+            });
+            ExportTraceServiceRequest { resource_spans: resource_spans.collect() }.encode_to_vec()
+        }
+        Signal::Logs => {
+            let resource_logs = groups.map(|(resource, numbers)| {
+                let log_records = numbers.map(log_record).collect();
+                let scope_logs = vec![ScopeLogs { scope: scope(), log_records, ..ScopeLogs::default() }];
+                ResourceLogs { resource, scope_logs, ..ResourceLogs::default() }
+            });
+            ExportLogsServiceRequest { resource_logs: resource_logs.collect() }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let resource_metrics = groups.map(|(resource, numbers)| {
+                let metrics = numbers.step_by(10).map(metric).collect();
+                let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, ..ScopeMetrics::default() }];
+                ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }
+            });
+            ExportMetricsServiceRequest { resource_metrics: resource_metrics.collect() }.encode_to_vec()
+        }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what it prints is what it is for")]
-fn time(signal: Signal, payload: Vec<u8>) -> Result<(), collector::DecodeError> {
-    let bytes = payload.len() / RECORDS;
+fn time(name: &str, signal: Signal, payload: Vec<u8>, records: usize) -> Result<(), collector::DecodeError> {
     let payload = Bytes::from(payload);
-    let mut best = f64::INFINITY;
-    for _ in 0..ROUNDS {
+    let (mut best, mut rows, mut kept, mut done) = (f64::INFINITY, 1, 0, 0);
+    while done < records {
         let begun = Instant::now();
         let limits = Limits::default();
         let decoded = decode(signal, payload.clone(), Encoding::Protobuf, UnixNanos::now(), &limits)?;
-        let nanos = begun.elapsed().as_nanos() as f64 / decoded.batch.rows.num_rows() as f64;
-        best = best.min(nanos);
+        rows = decoded.batch.rows.num_rows();
+        best = best.min(begun.elapsed().as_nanos() as f64 / rows as f64);
+        kept = decoded.batch.rows.get_array_memory_size();
+        done += rows;
     }
-    println!("{signal}: {bytes} bytes and {best:.0} ns a record");
+    let bytes = payload.len() / rows;
+    println!("{name}: {rows} records of {bytes} bytes: {best:.0} ns and {} bytes kept a record", kept / rows);
     Ok(())
 }
 
 fn main() -> Result<(), collector::DecodeError> {
-    let scope_spans = vec![ScopeSpans { spans: (0..RECORDS).map(span).collect(), ..ScopeSpans::default() }];
-    let resource_spans =
-        vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }];
-    time(Signal::Spans, ExportTraceServiceRequest { resource_spans }.encode_to_vec())?;
-    let log_records = (0..RECORDS).map(log_record).collect();
-    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
-    let resource_logs = vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }];
-    time(Signal::Logs, ExportLogsServiceRequest { resource_logs }.encode_to_vec())
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let factor = if wanted.is_empty() { 1 } else { 10 };
+    for (shape, resources, records) in SHAPES {
+        for signal in [Signal::Spans, Signal::Logs, Signal::Metrics] {
+            let name = format!("{signal}-{shape}");
+            if wanted.is_empty() || wanted.contains(&name) {
+                time(&name, signal, request(signal, resources, records), factor * RECORDS)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -20,19 +20,21 @@
 //!
 //! [`AttributeColumns`] packs, [`unpack`] gives the logical form back.
 
+mod zeros;
 mod text;
 mod columns;
 mod unpack;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 
 use crate::{Signal, schema};
 
 pub use columns::{AttributeColumns, Key};
 pub use text::TextColumn;
 pub use unpack::{attributes, unpack};
+pub use zeros::Zeros;
 
 /// What the name of an attribute column begins with; the key follows.
 pub const ATTRIBUTE_PREFIX: &str = "attributes.";
@@ -56,9 +58,23 @@ pub fn key(field_name: &str) -> Option<&str> {
 /// The schema of a packed batch on its way in: [`crate::schema::wire`] with a nullable rest, and these
 /// attribute columns behind it.
 pub fn schema(signal: Signal, attribute_columns: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let fixed = match signal {
+        Signal::Spans => &SPANS,
+        Signal::Logs => &LOGS,
+        Signal::Metrics => &METRICS,
+    };
+    let fields = fixed.iter().cloned().chain(attribute_columns.into_iter().map(Arc::new));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The fields that every packed batch of a signal has, made once.
+static SPANS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Spans));
+static LOGS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Logs));
+static METRICS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Metrics));
+
+fn fixed(signal: Signal) -> Vec<FieldRef> {
     let wire = schema::wire(signal);
-    let fixed = wire.fields().iter().map(|field| with_rest_nullable(field, true));
-    Arc::new(Schema::new(fixed.chain(attribute_columns).collect::<Vec<_>>()))
+    wire.fields().iter().map(|field| Arc::new(with_rest_nullable(field, true))).collect()
 }
 
 /// The field; that of the rest may be null or not.

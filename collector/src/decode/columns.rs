@@ -4,32 +4,136 @@ use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray, ListBuilder, RecordBatch,
-    StructArray, TimestampNanosecondBuilder,
+    Array, ArrayRef, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray, ListBuilder,
+    PrimitiveArray, RecordBatch, StringBuilder, StructArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, Fields, Float64Type, Int64Type, TimestampNanosecondType,
+};
 use arrow::error::ArrowError;
 use model::Signal;
-use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, TextColumn};
+use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, TextColumn, Zeros};
 use model::schema::timestamp;
 
 use super::marks::{Marks, repair};
 use super::resource::Origin;
 
-/// A builder of times.
-pub(super) fn times() -> TimestampNanosecondBuilder {
-    TimestampNanosecondBuilder::new().with_data_type(timestamp())
+/// A column of numbers. As long as all rows are alike, as most counts are, they are only counted.
+pub(super) struct Numbers<T: ArrowPrimitiveType> {
+    first: Option<T::Native>,
+    /// How many rows there are while all are like the first; then 0.
+    alike: usize,
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+}
+
+/// A column of integers.
+pub(super) type Integers = Numbers<Int64Type>;
+
+/// A column of floating point numbers.
+pub(super) type Doubles = Numbers<Float64Type>;
+
+/// A column of times.
+pub(super) type Times = Numbers<TimestampNanosecondType>;
+
+impl<T: ArrowPrimitiveType> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { first: None, alike: 0, values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+}
+
+impl<T: ArrowPrimitiveType> Numbers<T> {
+    /// Adds a row.
+    #[inline]
+    pub(super) fn push(&mut self, value: T::Native) {
+        self.push_option(Some(value));
+    }
+
+    /// Adds a row that may be null.
+    #[inline]
+    pub(super) fn push_option(&mut self, value: Option<T::Native>) {
+        if self.values.is_empty() && !self.push_alike(value, 1) {
+            self.spill();
+        }
+        if !self.values.is_empty() {
+            self.values.push(value.unwrap_or_default());
+            self.nulls.append(value.is_some());
+        }
+    }
+
+    /// Adds so many equal rows.
+    pub(super) fn push_many(&mut self, value: T::Native, rows: usize) {
+        if self.values.is_empty() && !self.push_alike(Some(value), rows) {
+            self.spill();
+        }
+        if !self.values.is_empty() {
+            self.values.resize(self.values.len() + rows, value);
+            self.nulls.append_n_non_nulls(rows);
+        }
+    }
+
+    /// Counts rows like the first; false if they are not.
+    #[inline]
+    fn push_alike(&mut self, value: Option<T::Native>, rows: usize) -> bool {
+        if self.alike == 0 {
+            self.first = value;
+        }
+        let alike = self.first == value;
+        self.alike += if alike { rows } else { 0 };
+        alike
+    }
+
+    /// Writes down the rows that were only counted.
+    fn spill(&mut self) {
+        let rows = std::mem::take(&mut self.alike);
+        self.values.resize(rows, self.first.unwrap_or_default());
+        match self.first {
+            Some(_) => self.nulls.append_n_non_nulls(rows),
+            None => self.nulls.append_n_nulls(rows),
+        }
+    }
+
+    /// The column; where it is all zeros it takes them from those that the batch shares.
+    pub(super) fn finish(mut self, zeros: &mut Zeros) -> PrimitiveArray<T> {
+        if self.values.is_empty() {
+            let value = self.first.unwrap_or_default();
+            if value == T::Native::default() {
+                return zeros.column(self.alike, self.first.is_none() && self.alike > 0);
+            }
+            return PrimitiveArray::new(ScalarBuffer::from(vec![value; self.alike]), None);
+        }
+        self.values.shrink_to_fit();
+        PrimitiveArray::new(ScalarBuffer::from(self.values), self.nulls.finish())
+    }
+}
+
+/// The column of times.
+pub(super) fn finish_times(times: Times, zeros: &mut Zeros) -> ArrayRef {
+    Arc::new(times.finish(zeros).with_data_type(timestamp()))
+}
+
+/// A builder of a column of text, which holds no room until it is used.
+pub(super) fn texts() -> StringBuilder {
+    StringBuilder::with_capacity(0, 0)
+}
+
+/// The column, without the room that it has left.
+pub(super) fn finish_texts(mut texts: StringBuilder) -> ArrayRef {
+    let mut array = texts.finish();
+    array.shrink_to_fit();
+    Arc::new(array)
 }
 
 /// A builder of lists of integers.
 pub(super) fn integer_lists() -> ListBuilder<Int64Builder> {
-    ListBuilder::new(Int64Builder::new()).with_field(Field::new_list_field(DataType::Int64, false))
+    ListBuilder::new(Int64Builder::with_capacity(0)).with_field(Field::new_list_field(DataType::Int64, false))
 }
 
 /// A builder of lists of numbers.
 pub(super) fn number_lists() -> ListBuilder<Float64Builder> {
-    ListBuilder::new(Float64Builder::new()).with_field(Field::new_list_field(DataType::Float64, false))
+    ListBuilder::new(Float64Builder::with_capacity(0))
+        .with_field(Field::new_list_field(DataType::Float64, false))
 }
 
 /// Adds a list of integers, or null.
@@ -86,6 +190,7 @@ impl<const N: usize> Ids<N> {
 
     pub(super) fn finish(mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.nulls.finish();
+        self.bytes.shrink_to_fit();
         Ok(Arc::new(FixedSizeBinaryArray::try_new(N as i32, Buffer::from_vec(self.bytes), nulls)?))
     }
 }
@@ -111,10 +216,20 @@ impl Lists {
         self.nulls.append(length.is_some());
     }
 
-    pub(super) fn finish(mut self, fields: Fields, items: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(
+        mut self,
+        fields: Fields,
+        items: Vec<ArrayRef>,
+        zeros: &mut Zeros,
+    ) -> Result<ArrayRef, ArrowError> {
         let structs = StructArray::try_new(fields, items, None)?;
         let field = Field::new_list_field(structs.data_type().clone(), false);
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        self.offsets.shrink_to_fit();
+        let offsets = match structs.len() {
+            0 => ScalarBuffer::new(zeros.buffer(size_of_val(&*self.offsets)), 0, self.offsets.len()),
+            _ => ScalarBuffer::from(self.offsets),
+        };
+        let offsets = OffsetBuffer::new(offsets);
         let lists = ListArray::try_new(Arc::new(field), offsets, Arc::new(structs), self.nulls.finish())?;
         Ok(Arc::new(lists))
     }
@@ -132,13 +247,13 @@ pub(super) struct Envelope {
     scope_version: TextColumn,
     scope_attributes: TextColumn,
     pub(super) attributes: AttributeColumns,
-    dropped_attributes_count: Int64Builder,
-    resource_dropped_attributes_count: Int64Builder,
-    scope_dropped_attributes_count: Int64Builder,
+    dropped_attributes_count: Integers,
+    resource_dropped_attributes_count: Integers,
+    scope_dropped_attributes_count: Integers,
     resource_schema_url: TextColumn,
     scope_schema_url: TextColumn,
     resource_entity_refs: TextColumn,
-    weight: Float64Builder,
+    weight: Doubles,
     rows: usize,
     /// How many rows have an origin.
     closed: usize,
@@ -157,13 +272,13 @@ impl Default for Envelope {
             scope_version: TextColumn::default(),
             scope_attributes: TextColumn::default(),
             attributes: AttributeColumns::new(ATTRIBUTE_COLUMNS_MAX),
-            dropped_attributes_count: Int64Builder::new(),
-            resource_dropped_attributes_count: Int64Builder::new(),
-            scope_dropped_attributes_count: Int64Builder::new(),
+            dropped_attributes_count: Integers::default(),
+            resource_dropped_attributes_count: Integers::default(),
+            scope_dropped_attributes_count: Integers::default(),
             resource_schema_url: TextColumn::default(),
             scope_schema_url: TextColumn::default(),
             resource_entity_refs: TextColumn::default(),
-            weight: Float64Builder::new(),
+            weight: Doubles::default(),
             rows: 0,
             closed: 0,
         }
@@ -173,8 +288,8 @@ impl Default for Envelope {
 impl Envelope {
     /// Adds what a record has of its own besides its attributes.
     pub(super) fn push(&mut self, dropped: i64, weight: f64) {
-        self.dropped_attributes_count.append_value(dropped);
-        self.weight.append_value(weight);
+        self.dropped_attributes_count.push(dropped);
+        self.weight.push(weight);
         self.rows += 1;
     }
 
@@ -195,8 +310,8 @@ impl Envelope {
         self.scope_name.push_many(non_empty(&scope.name), rows);
         self.scope_version.push_many(non_empty(&scope.version), rows);
         self.scope_attributes.push_many(Some(scope.attributes.stored()), rows);
-        self.resource_dropped_attributes_count.append_value_n(resource.dropped, rows);
-        self.scope_dropped_attributes_count.append_value_n(scope.dropped, rows);
+        self.resource_dropped_attributes_count.push_many(resource.dropped, rows);
+        self.scope_dropped_attributes_count.push_many(scope.dropped, rows);
         self.resource_schema_url.push_many(non_empty(&resource.schema_url), rows);
         self.scope_schema_url.push_many(non_empty(&scope.schema_url), rows);
         self.resource_entity_refs.push_many(resource.entity_refs.as_deref(), rows);
@@ -204,30 +319,31 @@ impl Envelope {
 
     /// The rows, with these columns behind those that every table has.
     pub(super) fn finish(
-        mut self,
+        self,
         signal: Signal,
         columns: impl IntoIterator<Item = ArrayRef>,
+        zeros: &mut Zeros,
     ) -> Result<RecordBatch, ArrowError> {
-        let (rest, attributes) = self.attributes.finish();
+        let (rest, attributes) = self.attributes.finish_with(zeros);
         let (fields, attributes): (Vec<Field>, Vec<ArrayRef>) = attributes.into_iter().unzip();
         let common: [ArrayRef; 17] = [
-            self.service_name.finish(),
-            self.service_namespace.finish(),
-            self.deployment_environment.finish(),
-            self.service_version.finish(),
-            self.service_instance_id.finish(),
-            self.resource_attributes.finish(),
-            self.scope_name.finish(),
-            self.scope_version.finish(),
-            self.scope_attributes.finish(),
+            self.service_name.finish(zeros),
+            self.service_namespace.finish(zeros),
+            self.deployment_environment.finish(zeros),
+            self.service_version.finish(zeros),
+            self.service_instance_id.finish(zeros),
+            self.resource_attributes.finish(zeros),
+            self.scope_name.finish(zeros),
+            self.scope_version.finish(zeros),
+            self.scope_attributes.finish(zeros),
             rest,
-            Arc::new(self.dropped_attributes_count.finish()),
-            Arc::new(self.resource_dropped_attributes_count.finish()),
-            Arc::new(self.scope_dropped_attributes_count.finish()),
-            self.resource_schema_url.finish(),
-            self.scope_schema_url.finish(),
-            self.resource_entity_refs.finish(),
-            Arc::new(self.weight.finish()),
+            Arc::new(self.dropped_attributes_count.finish(zeros)),
+            Arc::new(self.resource_dropped_attributes_count.finish(zeros)),
+            Arc::new(self.scope_dropped_attributes_count.finish(zeros)),
+            self.resource_schema_url.finish(zeros),
+            self.scope_schema_url.finish(zeros),
+            self.resource_entity_refs.finish(zeros),
+            Arc::new(self.weight.finish(zeros)),
         ];
         let columns = common.into_iter().chain(columns).chain(attributes).collect();
         RecordBatch::try_new(packed::schema(signal, fields), columns)

@@ -7,7 +7,7 @@ use super::Limits;
 use super::marks::{Marks, repair};
 use super::notes::{Notes, Reason};
 use super::shape::{KEY_VALUE, check};
-use super::values::{Any, Stored, VALUE_DEPTH, key_value, store};
+use super::values::{Any, Plain, Stored, VALUE_DEPTH, key_value, plain, store};
 use super::wire::WireError;
 
 pub(super) const TOO_LATE: Reason = "times must be before 2262-04-11";
@@ -77,16 +77,13 @@ impl<'c> Context<'c> {
         let bytes_max = self.limits.attribute_bytes_max;
         let mut dropped = list.over;
         for message in &list.kept {
-            let (key, value) = key_value(message, VALUE_DEPTH)?;
-            // The path of nearly all attributes: a key seen before, a text that fits.
-            if let Any::Text(text) = value
-                && text.len() <= bytes_max
-                && key.len() <= bytes_max
-                && let Some(key) = columns.key(key)
-                && columns.set_text(key, text)
+            // The path of nearly all attributes: a plain value that fits.
+            if let Some((key, value)) = plain(message)
+                && put_plain(key, value, bytes_max, columns)
             {
                 continue;
             }
+            let (key, value) = key_value(message, VALUE_DEPTH)?;
             dropped += u64::from(!self.put(key, value, Some(columns), false)?);
         }
         Ok(self.dropped(dropped))
@@ -192,6 +189,29 @@ impl<'c> Context<'c> {
         }
         id
     }
+}
+
+/// Puts a plain attribute where it goes; false if it is too long or not UTF-8, and then nothing is put.
+#[inline]
+fn put_plain(key: &[u8], value: Plain<'_>, bytes_max: usize, columns: &mut AttributeColumns) -> bool {
+    if key.len() > bytes_max {
+        return false;
+    }
+    if let Plain::Text(text) = value
+        && text.len() > bytes_max
+    {
+        return false;
+    }
+    let Some(key) = columns.key(key) else {
+        return false;
+    };
+    match value {
+        Plain::Text(text) => return columns.set_text(key, text),
+        Plain::Bool(value) => columns.set_bool(key, value),
+        Plain::Int(value) => columns.set_int(key, value),
+        Plain::Double(value) => columns.set_double(key, value),
+    }
+    true
 }
 
 /// A time as OTLP sends it.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder};
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::error::ArrowError;
-use model::packed::TextColumn;
+use model::packed::{TextColumn, Zeros};
 use model::{AnyValue, Signal, UnixNanos};
 
 use super::Table;
-use super::columns::{Envelope, Ids, push_non_empty, times};
+use super::columns::{Envelope, Ids, Integers, Times, finish_texts, finish_times, push_non_empty, texts};
 use super::context::{AttributeList, Context, optional_time};
 use super::notes::Reason;
 use super::resource::Origin;
@@ -19,17 +19,17 @@ use super::wire::{Fields, MESSAGE_DEPTH_MAX, Parts, WireError};
 /// The columns of log records.
 pub(super) struct LogTable<'p> {
     envelope: Envelope,
-    time: TimestampNanosecondBuilder,
-    observed_time: TimestampNanosecondBuilder,
+    time: Times,
+    observed_time: Times,
     trace_id: Ids<16>,
     span_id: Ids<8>,
-    severity_number: Int64Builder,
+    severity_number: Integers,
     severity_text: TextColumn,
     severity: TextColumn,
     body: StringBuilder,
     body_type: TextColumn,
     event_name: TextColumn,
-    flags: Int64Builder,
+    flags: Integers,
     /// Those of the record being read.
     attributes: AttributeList<'p>,
 }
@@ -38,17 +38,17 @@ impl Default for LogTable<'_> {
     fn default() -> Self {
         Self {
             envelope: Envelope::default(),
-            time: times(),
-            observed_time: times(),
+            time: Times::default(),
+            observed_time: Times::default(),
             trace_id: Ids::default(),
             span_id: Ids::default(),
-            severity_number: Int64Builder::new(),
+            severity_number: Integers::default(),
             severity_text: TextColumn::default(),
             severity: TextColumn::default(),
-            body: StringBuilder::new(),
+            body: texts(),
             body_type: TextColumn::default(),
             event_name: TextColumn::default(),
-            flags: Int64Builder::new(),
+            flags: Integers::default(),
             attributes: AttributeList::default(),
         }
     }
@@ -98,12 +98,12 @@ impl<'p> LogHead<'p> {
 }
 
 /// The times of a record; absent ones are `None`.
-struct Times {
+struct RecordTimes {
     sent: Option<UnixNanos>,
     observed: Option<UnixNanos>,
 }
 
-impl Times {
+impl RecordTimes {
     fn new(record: &LogHead<'_>) -> Result<Self, Reason> {
         Ok(Self { sent: optional_time(record.time)?, observed: optional_time(record.observed_time)? })
     }
@@ -118,7 +118,7 @@ impl<'p> Table<'p> for LogTable<'p> {
         context.begin();
         self.attributes.clear();
         let head = LogHead::read(record, &mut self.attributes, context)?;
-        match Times::new(&head) {
+        match RecordTimes::new(&head) {
             Ok(times) => self.append(&head, &times, context),
             Err(reason) => {
                 context.notes.reject(reason, head.event_name);
@@ -128,21 +128,21 @@ impl<'p> Table<'p> for LogTable<'p> {
     }
 
     fn finish(self) -> Result<RecordBatch, ArrowError> {
-        let Self { mut time, mut observed_time, mut severity_number, mut body, mut flags, .. } = self;
+        let zeros = &mut Zeros::default();
         let columns: [ArrayRef; 11] = [
-            Arc::new(time.finish()),
-            Arc::new(observed_time.finish()),
+            finish_times(self.time, zeros),
+            finish_times(self.observed_time, zeros),
             self.trace_id.finish()?,
             self.span_id.finish()?,
-            Arc::new(severity_number.finish()),
-            self.severity_text.finish(),
-            self.severity.finish(),
-            Arc::new(body.finish()),
-            self.body_type.finish(),
-            self.event_name.finish(),
-            Arc::new(flags.finish()),
+            Arc::new(self.severity_number.finish(zeros)),
+            self.severity_text.finish(zeros),
+            self.severity.finish(zeros),
+            finish_texts(self.body),
+            self.body_type.finish(zeros),
+            self.event_name.finish(zeros),
+            Arc::new(self.flags.finish(zeros)),
         ];
-        self.envelope.finish(Signal::Logs, columns)
+        self.envelope.finish(Signal::Logs, columns, zeros)
     }
 }
 
@@ -150,24 +150,24 @@ impl LogTable<'_> {
     fn append(
         &mut self,
         record: &LogHead<'_>,
-        times: &Times,
+        times: &RecordTimes,
         context: &mut Context<'_>,
     ) -> Result<(), WireError> {
         let time = times.sent.or(times.observed);
         context.repeatable &= time.is_some();
         let dropped = context.columns(&self.attributes, &mut self.envelope.attributes)?;
         self.envelope.push(i64::from(record.dropped_attributes) + dropped, 1.0);
-        self.time.append_value(time.unwrap_or(context.received).0);
-        self.observed_time.append_option(times.observed.map(|time| time.0));
+        self.time.push(time.unwrap_or(context.received).0);
+        self.observed_time.push_option(times.observed.map(|time| time.0));
         self.trace_id.push(context.optional_id(record.trace_id, record.event_name));
         self.span_id.push(context.optional_id(record.span_id, record.event_name));
         let number = (record.severity_number != 0).then_some(i64::from(record.severity_number));
-        self.severity_number.append_option(number);
+        self.severity_number.push_option(number);
         push_non_empty(&mut self.severity_text, record.severity_text, &mut context.marks);
         self.severity.push_option(severity(record.severity_number));
         self.push_body(&record.body, context)?;
         push_non_empty(&mut self.event_name, record.event_name, &mut context.marks);
-        self.flags.append_value(i64::from(record.flags));
+        self.flags.push(i64::from(record.flags));
         context.end_row(&mut self.envelope.attributes);
         Ok(())
     }

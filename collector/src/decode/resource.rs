@@ -83,13 +83,14 @@ impl ResourceText {
                 _ => {}
             }
         }
-        let mut text = |names: &[&str]| text(resource, names, context);
+        let [service_name, service_namespace, deployment_environment, service_version, service_instance_id] =
+            named(resource, context)?;
         let mut result = Self {
-            service_name: text(&["service.name"])?.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
-            service_namespace: text(&["service.namespace"])?,
-            deployment_environment: text(&["deployment.environment.name", "deployment.environment"])?,
-            service_version: text(&["service.version"])?,
-            service_instance_id: text(&["service.instance.id", "k8s.pod.name", "host.name"])?,
+            service_name: service_name.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
+            service_namespace,
+            deployment_environment,
+            service_version,
+            service_instance_id,
             entity_refs: (!entity_refs.is_empty()).then(|| {
                 let mut text = String::new();
                 AnyValue::Array(entity_refs).write(&mut text);
@@ -163,24 +164,40 @@ pub(super) fn messages<'p>(parts: &Parts<'p>, tag: u32) -> impl Iterator<Item = 
     })
 }
 
-/// The first of these attributes that a resource has, as text; of a repeated one the last.
-fn text(
-    resource: &Parts<'_>,
-    names: &[&str],
-    context: &mut Context<'_>,
-) -> Result<Option<String>, WireError> {
-    let mut found: Option<(usize, Any<'_>)> = None;
+/// The attributes that have columns of their own, each under the names that it may have, the best first.
+const NAMED: [&[&str]; 5] = [
+    &["service.name"],
+    &["service.namespace"],
+    &["deployment.environment.name", "deployment.environment"],
+    &["service.version"],
+    &["service.instance.id", "k8s.pod.name", "host.name"],
+];
+
+/// The [`NAMED`] attributes that a resource has, as text; of a repeated one the last.
+fn named(resource: &Parts<'_>, context: &mut Context<'_>) -> Result<[Option<String>; 5], WireError> {
+    let mut found: [Option<(usize, Any<'_>)>; 5] = Default::default();
     for message in messages(resource, 1) {
         let (key, value) = key_value(message?, VALUE_DEPTH)?;
-        if let Some(rank) = names.iter().position(|name| name.as_bytes() == key)
-            && found.as_ref().is_none_or(|(best, _)| rank <= *best)
-        {
-            found = Some((rank, value));
+        for (names, found) in NAMED.iter().zip(&mut found) {
+            if let Some(rank) = names.iter().position(|name| name.as_bytes() == key) {
+                if found.as_ref().is_none_or(|(best, _)| rank <= *best) {
+                    *found = Some((rank, value));
+                }
+                break;
+            }
         }
     }
-    let Some((_, value)) = found else {
-        return Ok(None);
-    };
+    let mut texts = <[Option<String>; 5]>::default();
+    for (text, found) in texts.iter_mut().zip(found) {
+        if let Some((_, value)) = found {
+            *text = shown(value, context)?;
+        }
+    }
+    Ok(texts)
+}
+
+/// A value as text; `None` if that is empty.
+fn shown(value: Any<'_>, context: &mut Context<'_>) -> Result<Option<String>, WireError> {
     let text = match context.store(value, context.limits.attribute_bytes_max)? {
         Stored::Text(text) => text.into_owned(),
         other => {

@@ -4,13 +4,13 @@ mod lists;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, TimestampNanosecondBuilder};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
-use model::packed::TextColumn;
+use model::packed::{TextColumn, Zeros};
 use model::{Signal, SpanId, TraceId, UnixNanos};
 
 use super::Table;
-use super::columns::{Envelope, Ids, push_non_empty, push_text, times};
+use super::columns::{Envelope, Ids, Integers, Times, finish_times, push_non_empty, push_text};
 use super::context::{AttributeList, Context, stored_time};
 use super::marks::repair;
 use super::notes::Reason;
@@ -31,6 +31,7 @@ const SPAN_ID: Reason = "span_id must be 8 bytes, not all zero";
 const PARENT_SPAN_ID: Reason = "parent_span_id must be 8 bytes, or empty";
 
 /// The columns of spans.
+#[derive(Default)]
 pub(super) struct SpanTable<'p> {
     envelope: Envelope,
     trace_id: Ids<16>,
@@ -38,44 +39,19 @@ pub(super) struct SpanTable<'p> {
     parent_span_id: Ids<8>,
     name: TextColumn,
     kind: TextColumn,
-    start_time: TimestampNanosecondBuilder,
-    end_time: TimestampNanosecondBuilder,
-    duration_ns: Int64Builder,
+    start_time: Times,
+    end_time: Times,
+    duration_ns: Integers,
     status_code: TextColumn,
     status_message: TextColumn,
     trace_state: TextColumn,
-    flags: Int64Builder,
-    dropped_events_count: Int64Builder,
-    dropped_links_count: Int64Builder,
+    flags: Integers,
+    dropped_events_count: Integers,
+    dropped_links_count: Integers,
     events: Events,
     links: Links,
     /// Those of the span being read.
     attributes: AttributeList<'p>,
-}
-
-impl Default for SpanTable<'_> {
-    fn default() -> Self {
-        Self {
-            envelope: Envelope::default(),
-            trace_id: Ids::default(),
-            span_id: Ids::default(),
-            parent_span_id: Ids::default(),
-            name: TextColumn::default(),
-            kind: TextColumn::default(),
-            start_time: times(),
-            end_time: times(),
-            duration_ns: Int64Builder::new(),
-            status_code: TextColumn::default(),
-            status_message: TextColumn::default(),
-            trace_state: TextColumn::default(),
-            flags: Int64Builder::new(),
-            dropped_events_count: Int64Builder::new(),
-            dropped_links_count: Int64Builder::new(),
-            events: Events::default(),
-            links: Links::default(),
-            attributes: AttributeList::default(),
-        }
-    }
 }
 
 /// A span but for its lists.
@@ -198,27 +174,26 @@ impl<'p> Table<'p> for SpanTable<'p> {
     }
 
     fn finish(self) -> Result<RecordBatch, ArrowError> {
-        let Self { mut start_time, mut end_time, mut duration_ns, mut flags, .. } = self;
-        let (mut dropped_events, mut dropped_links) = (self.dropped_events_count, self.dropped_links_count);
+        let zeros = &mut Zeros::default();
         let columns: [ArrayRef; 16] = [
             self.trace_id.finish()?,
             self.span_id.finish()?,
             self.parent_span_id.finish()?,
-            self.name.finish(),
-            self.kind.finish(),
-            Arc::new(start_time.finish()),
-            Arc::new(end_time.finish()),
-            Arc::new(duration_ns.finish()),
-            self.status_code.finish(),
-            self.status_message.finish(),
-            self.trace_state.finish(),
-            Arc::new(flags.finish()),
-            Arc::new(dropped_events.finish()),
-            Arc::new(dropped_links.finish()),
-            self.events.finish()?,
-            self.links.finish()?,
+            self.name.finish(zeros),
+            self.kind.finish(zeros),
+            finish_times(self.start_time, zeros),
+            finish_times(self.end_time, zeros),
+            Arc::new(self.duration_ns.finish(zeros)),
+            self.status_code.finish(zeros),
+            self.status_message.finish(zeros),
+            self.trace_state.finish(zeros),
+            Arc::new(self.flags.finish(zeros)),
+            Arc::new(self.dropped_events_count.finish(zeros)),
+            Arc::new(self.dropped_links_count.finish(zeros)),
+            self.events.finish(zeros)?,
+            self.links.finish(zeros)?,
         ];
-        self.envelope.finish(Signal::Spans, columns)
+        self.envelope.finish(Signal::Spans, columns, zeros)
     }
 }
 
@@ -244,15 +219,15 @@ impl SpanTable<'_> {
         self.parent_span_id.push(checked.parent_span_id.map(|id| id.0));
         push_text(&mut self.name, span.name, &mut context.marks);
         self.kind.push(kind(span.kind));
-        self.start_time.append_value(checked.start.0);
-        self.end_time.append_value(checked.end.0);
-        self.duration_ns.append_value(checked.end.since(checked.start));
+        self.start_time.push(checked.start.0);
+        self.end_time.push(checked.end.0);
+        self.duration_ns.push(checked.end.since(checked.start));
         self.status_code.push(status_code(span.status_code));
         push_non_empty(&mut self.status_message, span.status_message, &mut context.marks);
         push_non_empty(&mut self.trace_state, span.trace_state, &mut context.marks);
-        self.flags.append_value(i64::from(span.flags));
-        self.dropped_events_count.append_value(i64::from(span.dropped_events));
-        self.dropped_links_count.append_value(i64::from(span.dropped_links));
+        self.flags.push(i64::from(span.flags));
+        self.dropped_events_count.push(i64::from(span.dropped_events));
+        self.dropped_links_count.push(i64::from(span.dropped_links));
         self.events.push(record, span.events, context)?;
         self.links.push(record, span.links, span.name, context)?;
         context.end_row(&mut self.envelope.attributes);

@@ -51,6 +51,9 @@ impl<'a> Any<'a> {
 
     /// As [`Self::read`], for a value in parts.
     pub(super) fn read_parts(parts: &Parts<'a>, depth: usize) -> Result<Self, WireError> {
+        if let Parts::One(part) = parts {
+            return Self::read(part, depth);
+        }
         let mut value = Self::None;
         for field in parts.fields() {
             value.merge(field?, depth)?;
@@ -98,6 +101,57 @@ impl<'a> Any<'a> {
         };
         let depth = below(depth)?;
         parts.as_slice().iter().try_for_each(|part| check(part, shape, depth))
+    }
+}
+
+/// A value that is no list of others and no bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Plain<'a> {
+    /// Text that should be UTF-8.
+    Text(&'a [u8]),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+}
+
+/// Reads an attribute as nearly all are written: first the key and then a plain value, both short. `None` is
+/// not an error: [`key_value`] reads any.
+#[inline]
+pub(super) fn plain(message: &[u8]) -> Option<(&[u8], Plain<'_>)> {
+    let [0x0a, length, rest @ ..] = message else {
+        return None;
+    };
+    let (key, [0x12, length, value @ ..]) = rest.split_at_checked(short(*length)?)? else {
+        return None;
+    };
+    if short(*length)? != value.len() {
+        return None;
+    }
+    let value = match value {
+        [0x0a, length, text @ ..] if short(*length)? == text.len() => Plain::Text(text),
+        [0x10, value @ (0 | 1)] => Plain::Bool(*value == 1),
+        [0x18, rest @ ..] => Plain::Int(int(rest)?),
+        [0x21, rest @ ..] => Plain::Double(f64::from_le_bytes(rest.try_into().ok()?)),
+        _ => return None,
+    };
+    Some((key, value))
+}
+
+/// A length that takes one byte.
+#[inline]
+fn short(length: u8) -> Option<usize> {
+    (length < 0x80).then_some(usize::from(length))
+}
+
+/// An integer of one to three bytes and no more behind it.
+#[inline]
+fn int(bytes: &[u8]) -> Option<i64> {
+    let byte = |byte: u8| i64::from(byte & 0x7f);
+    match *bytes {
+        [a] if a < 0x80 => Some(byte(a)),
+        [a, b] if a >= 0x80 && b < 0x80 => Some(byte(a) | byte(b) << 7),
+        [a, b, c] if a >= 0x80 && b >= 0x80 && c < 0x80 => Some(byte(a) | byte(b) << 7 | byte(c) << 14),
+        _ => None,
     }
 }
 
@@ -362,6 +416,42 @@ mod tests {
         for (value, bytes_max, expected, cut) in cases {
             check(value, bytes_max, expected, cut);
         }
+    }
+
+    #[test]
+    fn plain_attributes_are_read_as_any_are() {
+        let values = [
+            Value::StringValue(String::new()),
+            Value::StringValue("v".repeat(125)),
+            Value::StringValue("v".repeat(126)),
+            Value::StringValue("v".repeat(200)),
+            Value::BoolValue(false),
+            Value::BoolValue(true),
+            Value::DoubleValue(-0.5),
+            Value::BytesValue(vec![1]),
+            Value::StringValueStrindex(3),
+        ];
+        let ints =
+            [0, 1, 127, 128, 16_383, 16_384, (1 << 21) - 1, 1 << 21, -1, i64::MIN].map(Value::IntValue);
+        let mut read = 0;
+        for value in values.into_iter().chain(ints) {
+            let message = KeyValue { key: "k".to_owned(), value: Some(wire(value)), key_strindex: 0 };
+            let message = message.encode_to_vec();
+            let expected = key_value(&message, VALUE_DEPTH).unwrap();
+            for end in 0..message.len() {
+                assert_eq!(plain(&message[..end]), None, "cut to {end}: {message:?}");
+            }
+            let Some((key, value)) = plain(&message) else { continue };
+            read += 1;
+            let value = match value {
+                Plain::Text(text) => Any::Text(text),
+                Plain::Bool(value) => Any::Bool(value),
+                Plain::Int(value) => Any::Int(value),
+                Plain::Double(value) => Any::Double(value),
+            };
+            assert_eq!(format!("{:?}", (key, value)), format!("{expected:?}"));
+        }
+        assert_eq!(read, 12);
     }
 
     #[test]

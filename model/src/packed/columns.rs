@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayBuilder as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, StringBuilder,
+};
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::Field;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::field_name;
-use super::text::{TextColumn, hash, nulls_behind};
+use super::text::{TextColumn, equal, hash, nulls_behind};
+use super::zeros::Zeros;
 use crate::attributes::{self, AttributesWriter};
 
 /// How many nulls a column may have for each of its values. Past it, its values are in the rest: a request of
@@ -39,6 +42,8 @@ pub struct AttributeColumns {
     before: usize,
     row: usize,
     row_rest: AttributesWriter,
+    /// How many rows before the first in `rest` have none.
+    rest_front: usize,
     rest: StringBuilder,
     text: String,
     /// Values of columns that proved sparse: row, column and stored text.
@@ -104,6 +109,7 @@ impl AttributeColumns {
             before: NONE,
             row: 0,
             row_rest: AttributesWriter::default(),
+            rest_front: 0,
             rest: StringBuilder::with_capacity(0, 0),
             text: String::new(),
             late: Vec::new(),
@@ -149,7 +155,7 @@ impl AttributeColumns {
             Some(before) => before.next,
             None => self.first,
         };
-        if self.columns.get(expected).is_some_and(|column| column.key.as_bytes() == key) {
+        if self.columns.get(expected).is_some_and(|column| equal(column.key.as_bytes(), key)) {
             self.before = expected;
             return Some(Key(Place::Known(expected)));
         }
@@ -212,8 +218,12 @@ impl AttributeColumns {
     /// Ends the row being built.
     pub fn end_row(&mut self) {
         if self.row_rest.is_empty() {
-            self.rest.append_null();
+            match self.rest.is_empty() {
+                true => self.rest_front += 1,
+                false => self.rest.append_null(),
+            }
         } else {
+            self.rest.append_nulls(std::mem::take(&mut self.rest_front));
             self.text.clear();
             self.row_rest.finish(&mut self.text);
             self.rest.append_value(&self.text);
@@ -224,21 +234,28 @@ impl AttributeColumns {
 
     /// The rest, null where a row has none, and the columns in byte order of their keys. A row that was not
     /// ended is left out.
-    pub fn finish(mut self) -> (ArrayRef, Vec<(Field, ArrayRef)>) {
+    pub fn finish(self) -> (ArrayRef, Vec<(Field, ArrayRef)>) {
+        self.finish_with(&mut Zeros::default())
+    }
+
+    /// As [`Self::finish`], with zeros that other columns of the batch share.
+    pub fn finish_with(mut self, zeros: &mut Zeros) -> (ArrayRef, Vec<(Field, ArrayRef)>) {
         for index in 0..self.columns.len() {
             self.columns[index].truncate(self.row);
             if self.columns[index].is_sparse(self.row) {
                 self.give_up(index);
             }
         }
-        let rest = self.rest.finish();
+        self.rest.append_nulls(std::mem::take(&mut self.rest_front));
+        let mut rest = self.rest.finish();
+        rest.shrink_to_fit();
         let rest = match self.late.is_empty() {
             true => rest,
             false => with_late(&rest, self.late, &self.columns),
         };
         self.columns.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let columns = self.columns.into_iter().filter_map(|column| {
-            let array = column.data.finish(column.start, self.row)?;
+            let array = column.data.finish(column.start, self.row, zeros)?;
             // Its only value may have been replaced by one of another type.
             (array.null_count() < self.row)
                 .then(|| (Field::new(field_name(&column.key), array.data_type().clone(), true), array))
@@ -252,7 +269,7 @@ impl AttributeColumns {
 
     fn position(&self, key: &[u8]) -> Option<usize> {
         let columns = &self.columns;
-        let matches = |(_, index): &(u64, usize)| columns[*index].key.as_bytes() == key;
+        let matches = |(_, index): &(u64, usize)| equal(columns[*index].key.as_bytes(), key);
         self.by_key.find(hash(&self.hasher, key), matches).map(|(_, index)| *index)
     }
 
@@ -392,21 +409,23 @@ impl Data {
     }
 
     /// The column with so many rows, its own first being the one at `start`; `None` if all is in the rest.
-    fn finish(self, start: usize, rows: usize) -> Option<ArrayRef> {
+    fn finish(self, start: usize, rows: usize, zeros: &mut Zeros) -> Option<ArrayRef> {
         Some(match self {
             Self::Text(mut column) => {
                 column.pad_front(start);
                 column.pad(rows);
-                column.finish()
+                column.finish(zeros)
             }
             Self::Int(mut column) => {
                 column.pad_front(start);
                 column.pad(rows);
+                column.values.shrink_to_fit();
                 Arc::new(Int64Array::new(ScalarBuffer::from(column.values), column.nulls.finish()))
             }
             Self::Double(mut column) => {
                 column.pad_front(start);
                 column.pad(rows);
+                column.values.shrink_to_fit();
                 Arc::new(Float64Array::new(ScalarBuffer::from(column.values), column.nulls.finish()))
             }
             Self::Bool(mut column) => {
@@ -428,8 +447,10 @@ impl<T> Default for Values<T> {
 impl<T: Copy + Default> Values<T> {
     #[inline]
     fn set(&mut self, row: usize, value: T) {
-        self.truncate(row);
-        self.pad(row);
+        if row != self.values.len() {
+            self.truncate(row);
+            self.pad(row);
+        }
         self.values.push(value);
         self.nulls.append_non_null();
     }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampNanosecondBuilder,
 };
 use arrow::error::ArrowError;
-use model::packed::TextColumn;
+use model::packed::{TextColumn, Zeros};
 use model::{Signal, schema};
 
 use super::points::{self, Number, Point, Scratch};
 use super::{Kind, Shared};
 use crate::decode::columns::{
-    Envelope, Ids, Lists, integer_lists, number_lists, push_integers, push_non_empty, push_numbers, times,
+    Doubles, Envelope, Ids, Integers, Lists, Times, finish_texts, finish_times, integer_lists, number_lists,
+    push_integers, push_non_empty, push_numbers, texts,
 };
 use crate::decode::context::{Context, stored_time};
 use crate::decode::resource::{hash_part, messages};
@@ -33,8 +33,8 @@ pub(in crate::decode) struct MetricTable<'p> {
     start_time: Times,
     values: ValueColumns,
     exemplars: Exemplars,
-    flags: Int64Builder,
-    series: Int64Builder,
+    flags: Integers,
+    series: Integers,
     metadata: TextColumn,
     text: String,
     /// The lists of the point being read.
@@ -56,72 +56,63 @@ impl MetricTable<'_> {
         self.envelope.push(dropped, 1.0);
         let mut series = shared.series.clone();
         hash_part(&mut series, &self.text);
-        self.series.append_value(series.digest().cast_signed());
+        self.series.push(series.digest().cast_signed());
         self.metric.push(&shared.name);
         self.kind.push(shared.kind.name());
         push_non_empty(&mut self.unit, shared.unit.as_bytes(), &mut context.marks);
         push_non_empty(&mut self.description, shared.description.as_bytes(), &mut context.marks);
         self.temporality.push_option(shared.temporality);
         self.monotonic.append_option((shared.kind == Kind::Sum).then_some(shared.monotonic));
-        self.time.0.append_value(times.time.0);
-        self.start_time.0.append_option(times.start.map(|time| time.0));
+        self.time.push(times.time.0);
+        self.start_time.push_option(times.start.map(|time| time.0));
         self.values.push(point, &self.scratch);
         self.exemplars.push(message, shared.kind, point.exemplars, &shared.name, context)?;
-        self.flags.append_value(i64::from(point.flags));
+        self.flags.push(i64::from(point.flags));
         self.metadata.push_option(shared.metadata.as_deref());
         context.end_row(&mut self.envelope.attributes);
         Ok(())
     }
 
     /// All rows.
-    pub(super) fn into_rows(self) -> Result<RecordBatch, ArrowError> {
-        let Self { mut monotonic, mut time, mut start_time, mut flags, mut series, .. } = self;
+    pub(super) fn into_rows(mut self) -> Result<RecordBatch, ArrowError> {
+        let zeros = &mut Zeros::default();
         let mut columns: Vec<ArrayRef> = vec![
-            self.metric.finish(),
-            self.kind.finish(),
-            self.unit.finish(),
-            self.description.finish(),
-            self.temporality.finish(),
-            Arc::new(monotonic.finish()),
-            Arc::new(time.0.finish()),
-            Arc::new(start_time.0.finish()),
+            self.metric.finish(zeros),
+            self.kind.finish(zeros),
+            self.unit.finish(zeros),
+            self.description.finish(zeros),
+            self.temporality.finish(zeros),
+            Arc::new(self.monotonic.finish()),
+            finish_times(self.time, zeros),
+            finish_times(self.start_time, zeros),
         ];
-        columns.extend(self.values.finish()?);
+        columns.extend(self.values.finish(zeros)?);
         columns.extend([
-            self.exemplars.finish()?,
-            Arc::new(flags.finish()),
-            Arc::new(series.finish()),
-            self.metadata.finish(),
+            self.exemplars.finish(zeros)?,
+            Arc::new(self.flags.finish(zeros)),
+            Arc::new(self.series.finish(zeros)),
+            self.metadata.finish(zeros),
         ]);
-        self.envelope.finish(Signal::Metrics, columns)
-    }
-}
-
-/// A column of times.
-struct Times(TimestampNanosecondBuilder);
-
-impl Default for Times {
-    fn default() -> Self {
-        Self(times())
+        self.envelope.finish(Signal::Metrics, columns, zeros)
     }
 }
 
 /// The columns of what points say, in the order of the schema.
 struct ValueColumns {
-    value: Float64Builder,
-    value_int: Int64Builder,
-    count: Int64Builder,
-    sum: Float64Builder,
-    min: Float64Builder,
-    max: Float64Builder,
+    value: Doubles,
+    value_int: Integers,
+    count: Integers,
+    sum: Doubles,
+    min: Doubles,
+    max: Doubles,
     bounds: ListBuilder<Float64Builder>,
     bucket_counts: ListBuilder<Int64Builder>,
-    scale: Int64Builder,
-    zero_count: Int64Builder,
-    zero_threshold: Float64Builder,
-    positive_offset: Int64Builder,
+    scale: Integers,
+    zero_count: Integers,
+    zero_threshold: Doubles,
+    positive_offset: Integers,
     positive_counts: ListBuilder<Int64Builder>,
-    negative_offset: Int64Builder,
+    negative_offset: Integers,
     negative_counts: ListBuilder<Int64Builder>,
     quantiles: Quantiles,
 }
@@ -129,20 +120,20 @@ struct ValueColumns {
 impl Default for ValueColumns {
     fn default() -> Self {
         Self {
-            value: Float64Builder::new(),
-            value_int: Int64Builder::new(),
-            count: Int64Builder::new(),
-            sum: Float64Builder::new(),
-            min: Float64Builder::new(),
-            max: Float64Builder::new(),
+            value: Doubles::default(),
+            value_int: Integers::default(),
+            count: Integers::default(),
+            sum: Doubles::default(),
+            min: Doubles::default(),
+            max: Doubles::default(),
             bounds: number_lists(),
             bucket_counts: integer_lists(),
-            scale: Int64Builder::new(),
-            zero_count: Int64Builder::new(),
-            zero_threshold: Float64Builder::new(),
-            positive_offset: Int64Builder::new(),
+            scale: Integers::default(),
+            zero_count: Integers::default(),
+            zero_threshold: Doubles::default(),
+            positive_offset: Integers::default(),
             positive_counts: integer_lists(),
-            negative_offset: Int64Builder::new(),
+            negative_offset: Integers::default(),
             negative_counts: integer_lists(),
             quantiles: Quantiles::default(),
         }
@@ -162,46 +153,46 @@ impl ValueColumns {
             None => (None, None),
         };
         let sum = if summary { Some(point.sum.unwrap_or_default()) } else { point.sum };
-        self.value.append_option(value);
-        self.value_int.append_option(value_int);
-        self.count.append_option(counted.then_some(point.count.cast_signed()));
-        self.sum.append_option(sum.filter(|_| counted));
-        self.min.append_option(point.min.filter(|_| counted));
-        self.max.append_option(point.max.filter(|_| counted));
+        self.value.push_option(value);
+        self.value_int.push_option(value_int);
+        self.count.push_option(counted.then_some(point.count.cast_signed()));
+        self.sum.push_option(sum.filter(|_| counted));
+        self.min.push_option(point.min.filter(|_| counted));
+        self.max.push_option(point.max.filter(|_| counted));
         push_numbers(&mut self.bounds, histogram.then_some(&lists.bounds));
         push_integers(&mut self.bucket_counts, histogram.then_some(&lists.bucket_counts));
-        self.scale.append_option(exponential.then_some(i64::from(point.scale)));
-        self.zero_count.append_option(exponential.then_some(point.zero_count.cast_signed()));
-        self.zero_threshold.append_option(exponential.then_some(point.zero_threshold));
+        self.scale.push_option(exponential.then_some(i64::from(point.scale)));
+        self.zero_count.push_option(exponential.then_some(point.zero_count.cast_signed()));
+        self.zero_threshold.push_option(exponential.then_some(point.zero_threshold));
         let (positive, negative) = match exponential {
             true => (point.positive_offset, point.negative_offset),
             false => (None, None),
         };
-        self.positive_offset.append_option(positive.map(i64::from));
+        self.positive_offset.push_option(positive.map(i64::from));
         push_integers(&mut self.positive_counts, positive.map(|_| lists.positive_counts.as_slice()));
-        self.negative_offset.append_option(negative.map(i64::from));
+        self.negative_offset.push_option(negative.map(i64::from));
         push_integers(&mut self.negative_counts, negative.map(|_| lists.negative_counts.as_slice()));
         self.quantiles.push(summary.then_some(&lists.quantiles));
     }
 
-    fn finish(mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+    fn finish(mut self, zeros: &mut Zeros) -> Result<Vec<ArrayRef>, ArrowError> {
         Ok(vec![
-            Arc::new(self.value.finish()),
-            Arc::new(self.value_int.finish()),
-            Arc::new(self.count.finish()),
-            Arc::new(self.sum.finish()),
-            Arc::new(self.min.finish()),
-            Arc::new(self.max.finish()),
+            Arc::new(self.value.finish(zeros)),
+            Arc::new(self.value_int.finish(zeros)),
+            Arc::new(self.count.finish(zeros)),
+            Arc::new(self.sum.finish(zeros)),
+            Arc::new(self.min.finish(zeros)),
+            Arc::new(self.max.finish(zeros)),
             Arc::new(self.bounds.finish()),
             Arc::new(self.bucket_counts.finish()),
-            Arc::new(self.scale.finish()),
-            Arc::new(self.zero_count.finish()),
-            Arc::new(self.zero_threshold.finish()),
-            Arc::new(self.positive_offset.finish()),
+            Arc::new(self.scale.finish(zeros)),
+            Arc::new(self.zero_count.finish(zeros)),
+            Arc::new(self.zero_threshold.finish(zeros)),
+            Arc::new(self.positive_offset.finish(zeros)),
             Arc::new(self.positive_counts.finish()),
-            Arc::new(self.negative_offset.finish()),
+            Arc::new(self.negative_offset.finish(zeros)),
             Arc::new(self.negative_counts.finish()),
-            self.quantiles.finish()?,
+            self.quantiles.finish(zeros)?,
         ])
     }
 }
@@ -209,34 +200,48 @@ impl ValueColumns {
 #[derive(Default)]
 struct Quantiles {
     lists: Lists,
-    quantile: Float64Builder,
-    value: Float64Builder,
+    quantile: Doubles,
+    value: Doubles,
 }
 
 impl Quantiles {
     fn push(&mut self, pairs: Option<&[(f64, f64)]>) {
         self.lists.push(pairs.map(<[_]>::len));
         for (quantile, value) in pairs.unwrap_or_default() {
-            self.quantile.append_value(*quantile);
-            self.value.append_value(*value);
+            self.quantile.push(*quantile);
+            self.value.push(*value);
         }
     }
 
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![Arc::new(self.quantile.finish()), Arc::new(self.value.finish())];
-        self.lists.finish(schema::quantile_fields(), columns)
+    fn finish(self, zeros: &mut Zeros) -> Result<ArrayRef, ArrowError> {
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(self.quantile.finish(zeros)), Arc::new(self.value.finish(zeros))];
+        self.lists.finish(schema::quantile_fields(), columns, zeros)
     }
 }
 
-#[derive(Default)]
 struct Exemplars {
     lists: Lists,
     time: Times,
-    value: Float64Builder,
+    value: Doubles,
     trace_id: Ids<16>,
     span_id: Ids<8>,
     attributes: StringBuilder,
     text: String,
+}
+
+impl Default for Exemplars {
+    fn default() -> Self {
+        Self {
+            lists: Lists::default(),
+            time: Times::default(),
+            value: Doubles::default(),
+            trace_id: Ids::default(),
+            span_id: Ids::default(),
+            attributes: texts(),
+            text: String::new(),
+        }
+    }
 }
 
 impl Exemplars {
@@ -273,8 +278,8 @@ impl Exemplars {
             }
         }
         // Checked with the point, so the fallback is never taken.
-        self.time.0.append_value(stored_time(time).unwrap_or_default().0);
-        self.value.append_option(value);
+        self.time.push(stored_time(time).unwrap_or_default().0);
+        self.value.push_option(value);
         self.trace_id.push(context.optional_id(trace_id, metric.as_bytes()));
         self.span_id.push(context.optional_id(span_id, metric.as_bytes()));
         context.text(messages(&Parts::One(message), 7), &mut self.text)?;
@@ -282,14 +287,14 @@ impl Exemplars {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+    fn finish(self, zeros: &mut Zeros) -> Result<ArrayRef, ArrowError> {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.time.0.finish()),
-            Arc::new(self.value.finish()),
+            finish_times(self.time, zeros),
+            Arc::new(self.value.finish(zeros)),
             self.trace_id.finish()?,
             self.span_id.finish()?,
-            Arc::new(self.attributes.finish()),
+            finish_texts(self.attributes),
         ];
-        self.lists.finish(schema::exemplar_fields(), columns)
+        self.lists.finish(schema::exemplar_fields(), columns, zeros)
     }
 }

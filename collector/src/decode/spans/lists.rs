@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, StringBuilder, TimestampNanosecondBuilder};
+use arrow::array::{ArrayRef, StringBuilder};
 use arrow::error::ArrowError;
+use model::packed::Zeros;
 use model::schema;
 
 use super::{EVENTS, LINKS};
-use crate::decode::columns::{Ids, Lists, times};
+use crate::decode::columns::{Ids, Integers, Lists, Times, finish_texts, finish_times, texts};
 use crate::decode::context::{Context, stored_time};
 use crate::decode::marks::repair;
 use crate::decode::resource::messages;
@@ -28,10 +29,10 @@ pub(super) fn event_time(message: &[u8]) -> Result<u64, WireError> {
 /// The column of events.
 pub(super) struct Events {
     lists: Lists,
-    time: TimestampNanosecondBuilder,
+    time: Times,
     name: StringBuilder,
     attributes: StringBuilder,
-    dropped_attributes_count: Int64Builder,
+    dropped_attributes_count: Integers,
     text: String,
 }
 
@@ -39,10 +40,10 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             lists: Lists::default(),
-            time: times(),
-            name: StringBuilder::new(),
-            attributes: StringBuilder::new(),
-            dropped_attributes_count: Int64Builder::new(),
+            time: Times::default(),
+            name: texts(),
+            attributes: texts(),
+            dropped_attributes_count: Integers::default(),
             text: String::new(),
         }
     }
@@ -76,36 +77,50 @@ impl Events {
             }
         }
         // Checked with the span, so the fallback is never taken.
-        self.time.append_value(stored_time(time).unwrap_or_default().0);
+        self.time.push(stored_time(time).unwrap_or_default().0);
         self.name.append_value(repair(name, &mut context.marks));
         let limited = context.text(messages(&Parts::One(message), 3), &mut self.text)?;
         self.attributes.append_value(&self.text);
-        self.dropped_attributes_count.append_value(i64::from(dropped) + limited);
+        self.dropped_attributes_count.push(i64::from(dropped) + limited);
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(self, zeros: &mut Zeros) -> Result<ArrayRef, ArrowError> {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.time.finish()),
-            Arc::new(self.name.finish()),
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.dropped_attributes_count.finish()),
+            finish_times(self.time, zeros),
+            finish_texts(self.name),
+            finish_texts(self.attributes),
+            Arc::new(self.dropped_attributes_count.finish(zeros)),
         ];
-        self.lists.finish(schema::event_fields(), columns)
+        self.lists.finish(schema::event_fields(), columns, zeros)
     }
 }
 
 /// The column of links.
-#[derive(Default)]
 pub(super) struct Links {
     lists: Lists,
     trace_id: Ids<16>,
     span_id: Ids<8>,
     trace_state: StringBuilder,
     attributes: StringBuilder,
-    dropped_attributes_count: Int64Builder,
-    flags: Int64Builder,
+    dropped_attributes_count: Integers,
+    flags: Integers,
     text: String,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self {
+            lists: Lists::default(),
+            trace_id: Ids::default(),
+            span_id: Ids::default(),
+            trace_state: texts(),
+            attributes: texts(),
+            dropped_attributes_count: Integers::default(),
+            flags: Integers::default(),
+            text: String::new(),
+        }
+    }
 }
 
 impl Links {
@@ -149,20 +164,20 @@ impl Links {
         self.trace_state.append_value(repair(trace_state, &mut context.marks));
         let limited = context.text(messages(&Parts::One(message), 4), &mut self.text)?;
         self.attributes.append_value(&self.text);
-        self.dropped_attributes_count.append_value(i64::from(dropped) + limited);
-        self.flags.append_value(i64::from(flags));
+        self.dropped_attributes_count.push(i64::from(dropped) + limited);
+        self.flags.push(i64::from(flags));
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let columns = vec![
+    pub(super) fn finish(self, zeros: &mut Zeros) -> Result<ArrayRef, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
             self.trace_id.finish()?,
             self.span_id.finish()?,
-            Arc::new(self.trace_state.finish()) as ArrayRef,
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.dropped_attributes_count.finish()),
-            Arc::new(self.flags.finish()),
+            finish_texts(self.trace_state),
+            finish_texts(self.attributes),
+            Arc::new(self.dropped_attributes_count.finish(zeros)),
+            Arc::new(self.flags.finish(zeros)),
         ];
-        self.lists.finish(schema::link_fields(), columns)
+        self.lists.finish(schema::link_fields(), columns, zeros)
     }
 }
