@@ -11,9 +11,9 @@ use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::Field;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::field_name;
 use super::text::{TextColumn, equal, hash, nulls_behind};
 use super::zeros::Zeros;
+use super::{ROWS_RESERVED, field_name};
 use crate::attributes::{self, AttributesWriter};
 
 /// How many nulls a column may have for each of its values. Past it, its values are in the rest: a request of
@@ -440,7 +440,7 @@ impl Data {
 
 impl<T> Default for Values<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::with_capacity(ROWS_RESERVED), nulls: NullBufferBuilder::new(0) }
     }
 }
 
