@@ -27,6 +27,9 @@ pub const DEPTH_MAX: usize = 48;
 /// The largest integer that JavaScript holds exactly.
 const JAVASCRIPT_INTEGER_MAX: u64 = (1 << 53) - 1;
 
+/// How many bytes of a text are asked at a time whether one of them must be escaped.
+const ESCAPE_CHUNK_BYTES: usize = 32;
+
 /// A typed attribute value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnyValue {
@@ -366,6 +369,14 @@ fn skip_string(bytes: &[u8], at: usize) -> usize {
 /// Writes a JSON string.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    // Most have nothing to escape, which is seen many bytes at a time.
+    let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let has_escaped = |chunk: &[u8]| chunk.iter().fold(false, |found, byte| found | is_escaped(byte));
+    if !text.as_bytes().chunks(ESCAPE_CHUNK_BYTES).any(has_escaped) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {

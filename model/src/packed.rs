@@ -42,6 +42,9 @@ pub const ATTRIBUTE_PREFIX: &str = "attributes.";
 /// How many attribute columns a batch or a segment may have. Keys beyond them are in the rest.
 pub const ATTRIBUTE_COLUMNS_MAX: usize = 256;
 
+/// For how many rows a column has room from its first value on. What is not used is given back at the end.
+pub const ROWS_RESERVED: usize = 256;
+
 /// The name of the column that holds the rest, or in the logical form all attributes.
 pub const REST_COLUMN: &str = "attributes";
 

@@ -13,7 +13,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use model::Signal;
-use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, TextColumn, Zeros};
+use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, ROWS_RESERVED, TextColumn, Zeros};
 use model::schema::timestamp;
 
 use super::marks::{Marks, repair};
@@ -87,6 +87,7 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
     /// Writes down the rows that were only counted.
     fn spill(&mut self) {
         let rows = std::mem::take(&mut self.alike);
+        self.values.reserve(rows.max(ROWS_RESERVED));
         self.values.resize(rows, self.first.unwrap_or_default());
         match self.first {
             Some(_) => self.nulls.append_n_non_nulls(rows),
@@ -184,6 +185,9 @@ impl<const N: usize> Default for Ids<N> {
 
 impl<const N: usize> Ids<N> {
     pub(super) fn push(&mut self, id: Option<[u8; N]>) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(N * ROWS_RESERVED);
+        }
         self.bytes.extend_from_slice(&id.unwrap_or([0; N]));
         self.nulls.append(id.is_some());
     }

@@ -97,7 +97,15 @@ impl<'c> Context<'c> {
         text: &mut String,
     ) -> Result<i64, WireError> {
         let mut dropped = list.over;
+        let bytes_max = self.limits.attribute_bytes_max;
         for message in &list.kept {
+            if let Some((key, value)) = plain(message)
+                && let Ok(name) = std::str::from_utf8(key)
+                && put_plain(key, value, bytes_max, columns)
+            {
+                self.writer.put_with(name, |out| value.write(out));
+                continue;
+            }
             let (key, value) = key_value(message, VALUE_DEPTH)?;
             dropped += u64::from(!self.put(key, value, Some(columns), true)?);
         }

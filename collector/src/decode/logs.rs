@@ -10,6 +10,7 @@ use model::{AnyValue, Signal, UnixNanos};
 use super::Table;
 use super::columns::{Envelope, Ids, Integers, Times, finish_texts, finish_times, push_non_empty, texts};
 use super::context::{AttributeList, Context, optional_time};
+use super::marks::repair;
 use super::notes::Reason;
 use super::resource::Origin;
 use super::shape::{LOG_RECORD, check};
@@ -193,6 +194,11 @@ impl LogTable<'_> {
         // Bytes stand in a body as they are shown, in attributes with a mark of their type.
         if let Any::Bytes(bytes) = value {
             self.body.append_option(AnyValue::Bytes(bytes.to_vec()).text());
+            return Ok(());
+        }
+        // Bodies are not cut, so that text goes straight into its column.
+        if let Any::Text(text) = value {
+            self.body.append_value(repair(text, &mut context.marks));
             return Ok(());
         }
         match context.store(value, usize::MAX)? {

@@ -134,6 +134,11 @@ impl Notes {
         self.json_repaired = true;
     }
 
+    /// What was counted of text and attributes so far.
+    pub(super) fn counts(&self) -> [u64; 3] {
+        [self.repaired, self.attributes_dropped, self.values_cut]
+    }
+
     /// What the client is told. Empty if there is nothing to tell.
     pub(super) fn answer(&self) -> Answer {
         let mut parts = Vec::new();

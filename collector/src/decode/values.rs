@@ -114,6 +114,18 @@ pub(super) enum Plain<'a> {
     Double(f64),
 }
 
+impl Plain<'_> {
+    /// Writes it in the form of [`model::attributes`]; text must be UTF-8.
+    pub(super) fn write(self, out: &mut String) {
+        match self {
+            Self::Text(text) => attributes::write_string(out, std::str::from_utf8(text).unwrap_or_default()),
+            Self::Bool(value) => Stored::Bool(value).write(out),
+            Self::Int(value) => Stored::Int(value).write(out),
+            Self::Double(value) => attributes::write_double(out, value),
+        }
+    }
+}
+
 /// Reads an attribute as nearly all are written: first the key and then a plain value, both short. `None` is
 /// not an error: [`key_value`] reads any.
 #[inline]

@@ -138,7 +138,8 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    #[inline]
+    // A call for each field would take as long as reading it.
+    #[inline(always)]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
         let (tag, wire_type) = self.key()?;
         let value = match wire_type {
@@ -227,7 +228,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

@@ -11,9 +11,9 @@ use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::Field;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::field_name;
 use super::text::{TextColumn, equal, hash, nulls_behind};
 use super::zeros::Zeros;
+use super::{ROWS_RESERVED, field_name};
 use crate::attributes::{self, AttributesWriter};
 
 /// How many nulls a column may have for each of its values. Past it, its values are in the rest: a request of
@@ -149,7 +149,8 @@ impl AttributeColumns {
 
     /// Looks a key up; `None` if it is not UTF-8. One that has a column is known to be. The answer holds
     /// until the next call that changes this.
-    #[inline]
+    // Inlined, so that the answer stays in registers: to pass it through memory costs more than to find it.
+    #[inline(always)]
     pub fn key<'k>(&mut self, key: &'k [u8]) -> Option<Key<'k>> {
         let expected = match self.columns.get(self.before) {
             Some(before) => before.next,
@@ -159,6 +160,11 @@ impl AttributeColumns {
             self.before = expected;
             return Some(Key(Place::Known(expected)));
         }
+        self.look_up(key)
+    }
+
+    #[inline(never)]
+    fn look_up<'k>(&mut self, key: &'k [u8]) -> Option<Key<'k>> {
         match self.position(key) {
             Some(found) => {
                 self.follow(found);
@@ -440,7 +446,7 @@ impl Data {
 
 impl<T> Default for Values<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::with_capacity(ROWS_RESERVED), nulls: NullBufferBuilder::new(0) }
     }
 }
 

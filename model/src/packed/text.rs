@@ -9,6 +9,7 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::ROWS_RESERVED;
 use super::zeros::Zeros;
 
 /// How many different values are compared one by one before they are looked up by their hash. Most columns have
@@ -247,6 +248,9 @@ impl TextColumn {
     /// Adds a value, of this hash if there is a table of them.
     fn add(&mut self, text: &[u8], short: u32) {
         let count = self.ends.len();
+        if count == 0 {
+            self.keys.reserve(ROWS_RESERVED);
+        }
         // Each value takes a row, and a request has fewer rows than bytes.
         self.latest = count as i32;
         self.bytes.extend_from_slice(text);
