@@ -409,6 +409,49 @@ fn text_that_is_not_utf8_is_repaired_and_marked() {
 }
 
 #[test]
+fn a_resource_sent_twice_is_noted_twice() {
+    let mut request = trace_request(vec![span("a")]);
+    let resource = request.resource_spans[0].resource.get_or_insert_default();
+    resource.attributes.push(attribute("host.name", "broken host"));
+    let mut payload = request.encode_to_vec();
+    let at = payload.windows(11).position(|window| window == b"broken host").unwrap();
+    let good = payload.repeat(2);
+    payload[at] = 0xff;
+    // The lists of requests that follow each other are one.
+    let payload = [good, payload.repeat(3)].concat();
+    let decoded = decode_any(Signal::Spans, payload, Encoding::Protobuf).unwrap();
+    let hosts: Vec<Value> =
+        rows(&decoded.batch.rows).iter().map(|row| row["service_instance_id"].clone()).collect();
+    let [good, broken] = ["broken host", "\u{fffd}roken host"];
+    assert_eq!(hosts, [good, good, broken, broken, broken]);
+    let message = "spans, resources and scopes with text that is not UTF-8, repaired by U+FFFD: 3";
+    assert_eq!(decoded.batch.answer.message, message);
+}
+
+#[test]
+fn columns_of_numbers_hold_what_was_pushed() {
+    let rows: [&[Option<i64>]; 8] = [
+        &[],
+        &[None, None],
+        &[Some(0), Some(0)],
+        &[Some(7), Some(7)],
+        &[Some(7), Some(7), Some(8), Some(7), None],
+        &[None, None, Some(0)],
+        &[Some(0), None, Some(0)],
+        &[Some(0), Some(0), Some(1)],
+    ];
+    for rows in rows {
+        let mut column = columns::Integers::default();
+        rows.iter().for_each(|value| column.push_option(*value));
+        let found = column.finish(&mut packed::Zeros::default());
+        assert_eq!(found.iter().collect::<Vec<_>>(), rows);
+    }
+    let mut column = columns::Integers::default();
+    [(5, 2), (6, 1), (6, 0), (0, 2)].into_iter().for_each(|(value, rows)| column.push_many(value, rows));
+    assert_eq!(column.finish(&mut packed::Zeros::default()).values().as_ref(), [5, 5, 6, 0, 0]);
+}
+
+#[test]
 fn unknown_protobuf_fields_are_ignored() {
     let mut payload = trace_request(vec![span("s")]).encode_to_vec();
     for tag in [4, 99, 1000] {

@@ -1,5 +1,5 @@
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -165,6 +165,93 @@ fn text_that_is_not_utf8_is_not_taken() {
     let (_, columns) = columns.finish();
     assert_eq!(columns.len(), 1);
     assert_eq!(columns[0].1.null_count(), 0);
+}
+
+/// The rows of a column of text.
+fn texts(column: TextColumn) -> Vec<Option<String>> {
+    let array = column.finish(&mut Zeros::default());
+    let dictionary = array.as_dictionary::<Int32Type>();
+    let values = dictionary.values().as_string::<i32>();
+    let keys = dictionary.keys().iter();
+    keys.map(|key| key.map(|key| values.value(key as usize).to_owned())).collect()
+}
+
+#[test]
+fn values_are_found_however_many_there_are() {
+    // Of so many different values some are scanned, some looked up by hash, and some no longer.
+    for different in [1, 2, 8, 9, 10, 127, 128, 129, 200, 1023, 1024, 1025, 3000] {
+        for repeated in [1, 3, 20] {
+            let mut column = TextColumn::default();
+            let value = |row: usize| {
+                (!row.is_multiple_of(11)).then(|| format!("{}-value", row / repeated % different))
+            };
+            let expected: Vec<Option<String>> = (0..3000).map(value).collect();
+            expected.iter().for_each(|value| column.push_option(value.as_deref()));
+            assert_eq!(column.len(), 3000);
+            assert_eq!(column.get(2999), expected[2999].as_deref());
+            assert_eq!(texts(column), expected, "{different} values, {repeated} times");
+        }
+    }
+}
+
+#[test]
+fn rows_of_text_are_taken_back_and_padded_anywhere() {
+    let steps: [(usize, Option<&str>); 9] = [
+        (3, Some("a")),
+        (4, Some("b")),
+        (4, Some("c")),
+        (9, Some("a")),
+        (2, None),
+        (5, Some("a")),
+        (1, Some("")),
+        (1, None),
+        (7, Some("d")),
+    ];
+    let mut column = TextColumn::default();
+    let mut expected: Vec<Option<String>> = Vec::new();
+    for (row, value) in steps {
+        match value {
+            Some(value) => assert!(column.set_bytes(row, value.as_bytes())),
+            None => column.truncate(row),
+        }
+        expected.resize(row, None);
+        expected.extend(value.map(|value| Some(value.to_owned())));
+        assert_eq!(column.len(), expected.len());
+        let found: Vec<_> = (0..expected.len()).map(|row| column.get(row).map(str::to_owned)).collect();
+        assert_eq!(found, expected);
+    }
+    column.pad_front(2);
+    column.push_null();
+    column.push_many(Some("e"), 2);
+    expected.splice(..0, [None, None]);
+    expected.extend([None, Some("e".to_owned()), Some("e".to_owned())]);
+    assert_eq!(texts(column), expected);
+}
+
+#[test]
+fn texts_are_equal_only_byte_by_byte() {
+    for length in 0..40 {
+        let text = vec![b'x'; length];
+        assert!(super::text::equal(&text, &text.clone()));
+        assert!(!super::text::equal(&text, &vec![b'x'; length + 1]));
+        for at in 0..length {
+            let mut other = text.clone();
+            other[at] = b'y';
+            assert!(!super::text::equal(&text, &other), "byte {at} of {length}");
+        }
+    }
+}
+
+#[test]
+fn columns_without_values_share_their_zeros() {
+    let mut zeros = Zeros::default();
+    let mut columns = [TextColumn::default(), TextColumn::default()];
+    columns.iter_mut().for_each(|column| column.pad(100));
+    let columns = columns.map(|column| column.finish(&mut zeros));
+    assert_eq!(columns.each_ref().map(|column| (column.len(), column.null_count())), [(100, 100); 2]);
+    let place = |column: &ArrayRef| column.as_dictionary::<Int32Type>().keys().values().as_ptr();
+    assert_eq!(place(&columns[0]), place(&columns[1]));
+    assert_eq!(zeros.column::<Int64Type>(100, false).values().as_ref(), [0; 100]);
 }
 
 #[test]
