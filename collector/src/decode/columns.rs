@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray, ListBuilder,
-    PrimitiveArray, RecordBatch, StringBuilder, StructArray,
+    Array, ArrayRef, ArrowNativeTypeOp, FixedSizeBinaryArray, Float64Builder, Int64Builder, ListArray,
+    ListBuilder, PrimitiveArray, RecordBatch, StringBuilder, StructArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -79,7 +79,11 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
         if self.alike == 0 {
             self.first = value;
         }
-        let alike = self.first == value;
+        // By their bits: NaN is like NaN, and zero not like the zero below it.
+        let alike = match (self.first, value) {
+            (Some(first), Some(value)) => first.is_eq(value),
+            (first, value) => first.is_none() && value.is_none(),
+        };
         self.alike += if alike { rows } else { 0 };
         alike
     }
@@ -99,7 +103,7 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
     pub(super) fn finish(mut self, zeros: &mut Zeros) -> PrimitiveArray<T> {
         if self.values.is_empty() {
             let value = self.first.unwrap_or_default();
-            if value == T::Native::default() {
+            if value.is_eq(T::Native::default()) {
                 return zeros.column(self.alike, self.first.is_none() && self.alike > 0);
             }
             return PrimitiveArray::new(ScalarBuffer::from(vec![value; self.alike]), None);

@@ -499,3 +499,23 @@ fn limits_cut_and_count() {
          attributes dropped for being too many or too long: 4"
     );
 }
+
+#[test]
+fn columns_of_numbers_compare_by_bits() {
+    use arrow::datatypes::Float64Type;
+    let cases: [&[Option<f64>]; 5] = [
+        &[Some(f64::NAN)],
+        &[Some(f64::NAN), Some(f64::NAN), Some(1.0)],
+        &[Some(0.0), Some(-0.0)],
+        &[Some(-0.0), Some(-0.0)],
+        &[None, Some(f64::NAN), None],
+    ];
+    for case in cases {
+        let mut numbers = columns::Numbers::<Float64Type>::default();
+        case.iter().for_each(|value| numbers.push_option(*value));
+        let column = numbers.finish(&mut model::packed::Zeros::default());
+        let bits: Vec<Option<u64>> = column.iter().map(|value| value.map(f64::to_bits)).collect();
+        let expected: Vec<Option<u64>> = case.iter().map(|value| value.map(f64::to_bits)).collect();
+        assert_eq!(bits, expected);
+    }
+}
