@@ -316,8 +316,12 @@ fn renew_checksum(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses contents that do not match their checksum. A catalog of an earlier version has none.
+/// Refuses a file that SQLite finds broken, and contents that do not match their checksum. A catalog of an earlier version has none.
 fn check_contents(connection: &Connection, path: &Path) -> Result<()> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(StoreError::damaged(path, verdict));
+    }
     let found = "SELECT value FROM meta WHERE key = 'checksum'";
     let found: Option<i64> = connection.query_row(found, [], |row| row.get(0)).optional()?;
     match found {
