@@ -1,5 +1,6 @@
 //! Hashes the folder `assets` once, so that every address in it can be kept for ever, and compresses each
-//! file in the forms browsers take. What it writes is a Rust table that `src/assets.rs` includes.
+//! file in the forms browsers take. What it writes is a Rust table that `src/assets.rs` includes; paths in it
+//! are put together by the compiler, so that checkouts may share a target directory.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -28,14 +29,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         for byte in name.bytes().chain([0]).chain(content.iter().copied()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_FACTOR);
         }
-        let plain = path.display().to_string();
-        let gzip = keep(&out, &format!("{name}.gz"), &gzip(&content)?)?;
-        let brotli = keep(&out, &format!("{name}.br"), &brotli(&content)?)?;
+        fs::write(out.join(format!("{name}.gz")), gzip(&content)?)?;
+        fs::write(out.join(format!("{name}.br")), brotli(&content)?)?;
         let kind = content_type(&name)?;
         writeln!(
             table,
-            "    Asset {{ name: {name:?}, content_type: {kind:?}, plain: include_bytes!({plain:?}), \
-             gzip: include_bytes!({gzip:?}), brotli: include_bytes!({brotli:?}) }},"
+            "    Asset {{ name: {name:?}, content_type: {kind:?}, \
+             plain: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/assets/{name}\")), \
+             gzip: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\")), \
+             brotli: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.br\")) }},"
         )?;
     }
     let text = format!(
@@ -55,12 +57,6 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
     files.sort();
     Ok(files)
-}
-
-fn keep(out: &Path, name: &str, content: &[u8]) -> Result<String, Box<dyn Error>> {
-    let path = out.join(name);
-    fs::write(&path, content)?;
-    Ok(path.display().to_string())
 }
 
 fn gzip(content: &[u8]) -> Result<Vec<u8>, std::io::Error> {

@@ -15,7 +15,8 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
-use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, ATTRIBUTE_PREFIX, AttributeColumns};
+use model::packed::{self, ATTRIBUTE_COLUMNS_MAX, AttributeColumns, field_name};
+pub(crate) use model::packed::{REST_COLUMN as REST, key as key_of};
 use model::{AnyValue, Signal, attributes, schema};
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,6 @@ use crate::error::Result;
 /// An attribute gets a column of its own if at least one in so many rows has it: a column costs some hundred
 /// bytes a row group even where it is empty.
 const ROWS_PER_COLUMN_MAX: u64 = 4096;
-
-/// The name of the column of the rest.
-pub(crate) const REST: &str = "attributes";
 
 /// The type of an attribute column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,9 +135,11 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn new(signal: Signal, attributes: Vec<AttributeColumn>) -> Self {
         let mut fields: Vec<FieldRef> = fixed_fields(signal);
-        fields.extend(attributes.iter().map(|column| {
-            Arc::new(Field::new(format!("{ATTRIBUTE_PREFIX}{}", column.key), column.kind.data_type(), true))
-        }));
+        fields.extend(
+            attributes
+                .iter()
+                .map(|column| Arc::new(Field::new(field_name(&column.key), column.kind.data_type(), true))),
+        );
         Self { signal, schema: Arc::new(Schema::new(fields)), attributes }
     }
 
@@ -207,11 +207,6 @@ fn fixed_fields(signal: Signal) -> Vec<FieldRef> {
 
 fn is_text(field: &Field) -> bool {
     Kind::of(field.data_type()) == Some(Kind::Text)
-}
-
-/// The key of an attribute column; `None` for other columns.
-pub(crate) fn key_of(column: &str) -> Option<&str> {
-    column.strip_prefix(ATTRIBUTE_PREFIX)
 }
 
 /// Gives attributes a column where a batch has none at all: the form rows had before.

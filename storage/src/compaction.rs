@@ -7,8 +7,9 @@
 //! A segment of [`WHOLE_ROWS`] or more is *whole*: it gets its index when it is written, by a seal or by a
 //! merge, and is never merged again. A merge in the background takes [`FAN_IN`] smaller segments of about one
 //! size, so that a row is written at most once by its seal and once per power of [`FAN_IN`] between the size
-//! of its first segment and [`WHOLE_ROWS`]: under load, where seals are whole, once in all. `compact` merges
-//! whatever is not whole together, as many as make [`SEGMENT_ROWS_MAX`], and indexes what has no index.
+//! of its first segment and [`WHOLE_ROWS`]: once in all where seals are whole, as under load with memory
+//! enough. `compact` merges whatever is not whole together, as many as make [`SEGMENT_ROWS_MAX`], and indexes
+//! what has no index.
 //!
 //! While a merge runs its output lies beside its inputs, so it needs at most [`SEGMENT_BYTES_MAX`] of space.
 //!
@@ -34,7 +35,8 @@ use crate::budget::{MemoryBudget, Purpose};
 use crate::columns::{Census, Layout, packed_form};
 use crate::error::{Result, StoreError};
 use crate::segment::{
-    Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, input_bytes, read_checked, sorted,
+    ROW_GROUP_ROWS, Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, input_bytes,
+    read_checked, sorted,
 };
 
 /// A segment with as many rows is indexed when it is written and not merged any further.
@@ -49,8 +51,6 @@ const FAN_IN: usize = 8;
 const INPUTS_MAX: usize = 64;
 /// Rows that are merged at a time.
 const OUTPUT_ROWS: usize = 8192;
-/// Rows of the output that are held encoded until they are a row group.
-const GROUP_ROWS: u64 = 128 * 1024;
 /// The index is built in memory, and is so great a part of the inputs' bytes.
 const INDEX_PART: u64 = 2;
 /// Bytes that writing takes besides: encoders with their dictionaries, and a batch on its way.
@@ -156,7 +156,7 @@ impl Need {
     }
 
     fn memory(&self) -> usize {
-        let group = self.rows.min(GROUP_ROWS) * (self.bytes / self.rows.max(1));
+        let group = self.rows.min(ROW_GROUP_ROWS as u64) * (self.bytes / self.rows.max(1));
         let writing = usize::try_from(group + self.bytes / INDEX_PART).unwrap_or(usize::MAX);
         self.reading.saturating_add(writing).saturating_add(OUTPUT_BYTES)
     }

@@ -15,7 +15,7 @@
 //!
 //! A writer makes the directory, syncs its files and then the directory; the catalog names it after that.
 
-mod blocks;
+mod checked;
 mod footer;
 mod trace_filter;
 pub(crate) mod form;
@@ -27,11 +27,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocks::CheckedFile;
 pub(crate) use caches::SegmentCaches;
+pub(crate) use checked::CheckedFile;
 pub(crate) use form::Wanted;
 pub(crate) use reader::{Segment, Selection, input_bytes, read_checked};
-pub(crate) use writer::{SegmentWriter, SortKeys, sorted};
+pub(crate) use writer::{ROW_GROUP_ROWS, SegmentWriter, SortKeys, sorted};
 
 use model::{Signal, TenantId, UnixNanos};
 

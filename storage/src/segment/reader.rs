@@ -15,8 +15,8 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
-use super::blocks::{Checked, CheckedFile};
 use super::caches::{Cached, SegmentCaches};
+use super::checked::{Checked, CheckedFile};
 use super::footer::{self, Footer};
 use super::form::{self, Wanted};
 use super::index::{BLOCK_ROWS, TextIndex};

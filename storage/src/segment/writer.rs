@@ -15,7 +15,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::blocks::BlockSums;
+use super::checked::BlockSums;
 use super::footer::{self, Footer};
 use super::form::{BODY_VARIABLES, Folder};
 use super::index::{BLOCK_ROWS, IndexWriter};
@@ -26,7 +26,7 @@ use crate::error::{Result, StoreError};
 use crate::wal::{random, sync_dir};
 
 /// Rows in a row group.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Rows in a page at most: what a look-up of one row has to decode. A block of the index is one page.
 const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 /// More services than this are not listed in the footer.

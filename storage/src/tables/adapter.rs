@@ -1,31 +1,26 @@
 //! Expressions over a table's columns become expressions over what a file holds.
 //!
 //! DataFusion asks for this once a file, for filters and projections alike. A column that a file holds in
-//! another form is replaced by [`FileColumn`], one attribute of a map by [`FileAttribute`], which reads its
-//! own column and not the whole map.
+//! another form is replaced by [`FileColumn`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
-use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapter, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
-use model::{AnyValue, attributes, packed};
+use model::packed;
 
 use super::Result;
-use crate::columns::{REST, key_of};
+use crate::columns::REST;
 use crate::segment::form::{self, Wanted};
-
-/// The function that reads one attribute of a map; the query room defines it.
-const ATTRIBUTE_TEXT: &str = "attribute_text";
 
 /// Makes adapters for files.
 #[derive(Debug)]
@@ -47,35 +42,19 @@ struct FileAdapter {
 
 impl PhysicalExprAdapter for FileAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        let replaced = expr.transform_down(|expr| match self.replacement(&expr)? {
-            Some(replacement) => Ok(Transformed::new(replacement, true, TreeNodeRecursion::Jump)),
-            None if expr.downcast_ref::<Column>().is_some() => {
-                Ok(Transformed::new(self.plain.rewrite(expr)?, true, TreeNodeRecursion::Jump))
-            }
-            None => Ok(Transformed::no(expr)),
+        let replaced = expr.transform_down(|expr| {
+            let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+            let replacement = match self.column(column.name())? {
+                Some(replacement) => replacement,
+                None => self.plain.rewrite(expr)?,
+            };
+            Ok(Transformed::new(replacement, true, TreeNodeRecursion::Jump))
         });
         replaced.map(|replaced| replaced.data)
     }
 }
 
 impl FileAdapter {
-    fn replacement(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        if let Some(column) = expr.downcast_ref::<Column>() {
-            return self.column(column.name());
-        }
-        let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(None) };
-        if function.name() != ATTRIBUTE_TEXT {
-            return Ok(None);
-        }
-        let [map, key] = function.args() else { return Ok(None) };
-        let is_map = map.downcast_ref::<Column>().is_some_and(|column| column.name() == REST);
-        let key = key.downcast_ref::<Literal>().and_then(|key| key.value().try_as_str().flatten());
-        match (is_map, key) {
-            (true, Some(key)) => self.attribute(key).map(Some),
-            _ => Ok(None),
-        }
-    }
-
     /// A column that the file holds in another form.
     fn column(&self, name: &str) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Ok(field) = self.table.field_with_name(name) else { return Ok(None) };
@@ -86,15 +65,6 @@ impl FileAdapter {
         }
         let parts = parts.into_iter().map(|part| self.part(part)).collect::<Result<Vec<_>>>()?;
         Ok(Some(Arc::new(FileColumn { field: Arc::new(field.clone()), parts })))
-    }
-
-    fn attribute(&self, key: &str) -> Result<Arc<dyn PhysicalExpr>> {
-        let own = packed::field_name(key);
-        let mut parts = vec![self.part(REST)?];
-        if self.file.index_of(&own).is_ok() {
-            parts.push(self.part(&own)?);
-        }
-        Ok(Arc::new(FileAttribute { key: key.to_owned(), parts }))
     }
 
     fn part(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
@@ -162,79 +132,4 @@ impl PhysicalExpr for FileColumn {
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// One attribute of a record, as text: from its own column and the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileAttribute {
-    key: String,
-    parts: Vec<Arc<dyn PhysicalExpr>>,
-}
-
-impl fmt::Display for FileAttribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{REST}[{}]", ScalarValue::from(self.key.as_str()))
-    }
-}
-
-impl PhysicalExpr for FileAttribute {
-    fn return_field(&self, _: &Schema) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(&self.key, DataType::Utf8, true)))
-    }
-
-    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let parts = parts_of(&self.parts, batch)?;
-        let rest = parts.column_by_name(REST).and_then(|rest| rest.as_string_opt::<i32>());
-        let own = parts.schema_ref().fields().iter().position(|field| key_of(field.name()).is_some());
-        let own = own.map(|at| texts(parts.column(at))).transpose()?;
-        if let Some(own) = &own
-            && rest.is_none_or(|rest| rest.null_count() == rest.len())
-        {
-            return Ok(ColumnarValue::Array(Arc::clone(own)));
-        }
-        let own = own.as_ref().map(|own| own.as_string::<i32>());
-        let quoted = attributes::quote(&self.key);
-        let mut out = StringBuilder::new();
-        for row in 0..batch.num_rows() {
-            if let Some(own) = own.filter(|own| own.is_valid(row)) {
-                out.append_value(own.value(row));
-                continue;
-            }
-            let stored = rest.filter(|rest| rest.is_valid(row)).map(|rest| rest.value(row));
-            let value = stored
-                .and_then(|stored| attributes::get_quoted(stored, &quoted))
-                .and_then(attributes::parse_value);
-            out.append_option(value.as_ref().and_then(AnyValue::text));
-        }
-        Ok(ColumnarValue::Array(Arc::new(out.finish())))
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
-        self.parts.iter().collect()
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        parts: Vec<Arc<dyn PhysicalExpr>>,
-    ) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(Arc::new(Self { key: self.key.clone(), parts }))
-    }
-
-    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// An attribute column as the text that people see.
-fn texts(column: &ArrayRef) -> Result<ArrayRef> {
-    if column.data_type() == &DataType::Float64 {
-        let values = column.as_primitive::<Float64Type>().iter();
-        let mut out = StringBuilder::new();
-        for value in values {
-            let value = value.map(AnyValue::Double);
-            out.append_option(value.as_ref().and_then(AnyValue::text));
-        }
-        return Ok(Arc::new(out.finish()));
-    }
-    Ok(cast(column, &DataType::Utf8)?)
 }

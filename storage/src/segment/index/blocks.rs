@@ -238,7 +238,7 @@ impl Block {
             match *column {
                 "events" => self.exceptions(rows),
                 "attributes" => {
-                    let column = format!("{}{EXCEPTION_MESSAGE}", model::packed::ATTRIBUTE_PREFIX);
+                    let column = model::packed::field_name(EXCEPTION_MESSAGE);
                     self.column_words(rows, &column);
                 }
                 "body" => {
