@@ -18,6 +18,7 @@ use tower_http::compression::CompressionLayer;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::guard::{self, Guard};
+use crate::listen;
 use crate::sink::StoreSink;
 
 /// How long open requests may take to end once the program is told to stop.
@@ -123,23 +124,19 @@ fn spawn_servers(
     let page = page(config, engine, endpoints);
     let stopped = || stop.clone().cancelled_owned();
     let grpc = collector::serve_grpc(otlp_grpc.listener, Arc::clone(&receiver), stopped());
-    let grpc = async move { report("otlp-grpc", grpc.await.map_err(anyhow::Error::from)) };
+    let grpc = async move {
+        if let Err(error) = grpc.await {
+            tracing::error!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the listener otlp-grpc ended"
+            );
+        }
+    };
     Ok([
-        tokio::spawn(listen(http, page, stopped())),
+        tokio::spawn(listen::serve(http.listener, page, stopped())),
         tokio::spawn(grpc),
-        tokio::spawn(listen(otlp_http, collector::http_router(receiver), stopped())),
+        tokio::spawn(listen::serve(otlp_http.listener, collector::http_router(receiver), stopped())),
     ])
-}
-
-async fn listen(bound: Bound, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
-    let served = axum::serve(bound.listener, router).with_graceful_shutdown(stop).await;
-    report(bound.name, served.map_err(anyhow::Error::from));
-}
-
-fn report(name: &str, ended: anyhow::Result<()>) {
-    if let Err(error) = ended {
-        tracing::error!(name, error = format!("{error:#}"), "a listener ended");
-    }
 }
 
 /// Everything on the page's listener, behind its guard.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,9 +37,9 @@ impl BodyReader {
     }
 
     /// The whole body, and the permit for it.
-    pub(crate) async fn whole(
+    pub(crate) async fn whole<'a>(
         &mut self,
-        admit: impl Fn(usize) -> Result<Permit, SinkError>,
+        admit: impl Fn(usize) -> BoxFuture<'a, Result<Permit, SinkError>>,
     ) -> Result<(Bytes, Permit), ReceiveError> {
         let announced =
             self.body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -47,13 +48,13 @@ impl BodyReader {
         }
         let permit = match announced {
             Some(bytes) => {
-                let permit = admit(bytes)?;
+                let permit = self.admitted(admit(bytes)).await?;
                 self.buffer.reserve(bytes);
                 permit
             }
             None => {
                 let mut held = UNANNOUNCED_BYTES.min(self.limit);
-                let mut permit = admit(held)?;
+                let mut permit = self.admitted(admit(held)).await?;
                 self.fill(held).await?;
                 while !self.ended && held < self.limit {
                     let more = held.min(self.limit - held);
@@ -70,6 +71,16 @@ impl BodyReader {
             return Err(ReceiveError::TooLarge { limit: self.limit });
         }
         Ok((self.buffer.split().freeze(), permit))
+    }
+
+    /// What was admitted. The time it waited is not the body's.
+    async fn admitted(
+        &mut self,
+        admit: BoxFuture<'_, Result<Permit, SinkError>>,
+    ) -> Result<Permit, SinkError> {
+        let permit = admit.await;
+        self.deadline = Instant::now() + self.time_max;
+        permit
     }
 
     /// The next `length` bytes; `None` if the body ends before.
@@ -130,6 +141,8 @@ impl BodyReader {
 mod tests {
     use std::convert::Infallible;
 
+    use futures::FutureExt;
+    use futures::future::ready;
     use futures::stream;
 
     use super::*;
@@ -156,7 +169,7 @@ mod tests {
             let asked = Asked::default();
             let admit = |bytes| {
                 asked.lock().unwrap().push(bytes);
-                Ok(Box::new(TestRoom(Asked::clone(&asked))) as Permit)
+                ready(Ok(Box::new(TestRoom(Asked::clone(&asked))) as Permit)).boxed()
             };
             let mut reader = BodyReader::new(body, limit, Duration::from_secs(60));
             let found = reader.whole(admit).await;
@@ -172,7 +185,7 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up() {
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let mut reader = BodyReader::new(body, 1000, Duration::ZERO);
-        let admit = |_| Ok(Box::new(TestRoom::default()) as Permit);
+        let admit = |_| ready(Ok(Box::new(TestRoom::default()) as Permit)).boxed();
         let error = reader.whole(admit).await.map(drop).unwrap_err();
         assert!(matches!(error, ReceiveError::Slow(_)), "{error}");
     }

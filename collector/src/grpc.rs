@@ -152,7 +152,7 @@ async fn message(
     if length > limit {
         return Err(ReceiveError::TooLarge { limit });
     }
-    let permit = receiver.admit(length)?;
+    let permit = receiver.admit(length).await?;
     let bytes = body.exactly(length).await?.ok_or(ReceiveError::Frame("it ends before its length"))?;
     if !body.at_end().await? {
         return Err(ReceiveError::Frame("a second message follows a unary call's first"));

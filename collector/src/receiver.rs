@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::HeaderMap;
 use model::{Answer, Signal, TenantName, UnixNanos};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -129,7 +130,7 @@ impl Receiver {
     }
 
     /// Room for a body of `bytes`.
-    pub(crate) fn admit(&self, bytes: usize) -> Result<Permit, SinkError> {
+    pub(crate) fn admit(&self, bytes: usize) -> BoxFuture<'_, Result<Permit, SinkError>> {
         self.sink.admit(bytes)
     }
 

@@ -25,8 +25,9 @@ pub type Permit = Box<dyn Room>;
 /// away: the request is then unanswered, and may or may not have been stored.
 pub trait Sink: Send + Sync + 'static {
     /// Asks for room before a body is read: the size it announces, or that of the first piece where it announces
-    /// none. Refused here, a request has cost no memory.
-    fn admit(&self, bytes: usize) -> Result<Permit, SinkError>;
+    /// none. Waits, in order of arrival, for as long as a client may be kept waiting: until then its connection
+    /// holds back the rest. Refused here, a request has cost no memory.
+    fn admit(&self, bytes: usize) -> BoxFuture<'_, Result<Permit, SinkError>>;
 
     /// Stores a batch of at least one row. Ok means durable. The batch may be a repeat: then the answer that
     /// the first one earned comes back. The permit is the sink's from here on, to be dropped when the batch is

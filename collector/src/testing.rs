@@ -51,12 +51,15 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn admit(&self, bytes: usize) -> Result<Permit, SinkError> {
-        self.admitted.lock().unwrap().push(bytes);
-        match &self.full {
-            Some(error) => Err(error.clone()),
-            None => Ok(Box::new(TestRoom(Arc::clone(&self.admitted)))),
+    fn admit(&self, bytes: usize) -> BoxFuture<'_, Result<Permit, SinkError>> {
+        async move {
+            self.admitted.lock().unwrap().push(bytes);
+            match &self.full {
+                Some(error) => Err(error.clone()),
+                None => Ok(Box::new(TestRoom(Arc::clone(&self.admitted))) as Permit),
+            }
         }
+        .boxed()
     }
 
     fn write<'a>(

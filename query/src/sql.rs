@@ -8,6 +8,7 @@ mod threads;
 mod rewrite;
 mod functions;
 mod planner;
+mod below_union;
 mod yielding;
 mod cells;
 
@@ -31,6 +32,7 @@ use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
@@ -219,9 +221,13 @@ impl SqlEngine {
             .with_physical_optimizer_rule(Arc::new(yielding::Yielding));
         // Before DataFusion's own planners, which would take `attributes['key']` for a field of a structure.
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::Planner));
+        // Before filters are pushed down, which puts the functions back into them.
+        let rules = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
+        rules.rules.insert(0, Arc::new(below_union::BelowUnion));
         let mut state = builder.build();
         state.register_udf(Arc::new(ScalarUDF::from(functions::AttributeText::default())))?;
         state.register_udf(Arc::new(ScalarUDF::from(functions::IdText::default())))?;
+        state.register_udf(Arc::new(ScalarUDF::from(functions::Matches::default())))?;
         state.register_function_rewrite(Arc::new(planner::Coerce))?;
         for name in FUNCTIONS_LEFT_OUT {
             state.deregister_udf(name)?;

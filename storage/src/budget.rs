@@ -325,6 +325,21 @@ impl MemoryBudget {
         }
     }
 
+    /// Waits on a task until `ready` says so, looking whenever memory is given back. False past the deadline.
+    pub async fn wait_until(&self, ready: impl Fn() -> bool, deadline: tokio::time::Instant) -> bool {
+        loop {
+            let mut freed = std::pin::pin!(self.freed_for_tasks.notified());
+            // Listens before it looks, so that nothing that is freed in between is missed.
+            freed.as_mut().enable();
+            if ready() {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, freed).await.is_err() {
+                return false;
+            }
+        }
+    }
+
     /// Reserves memory, blocking the thread for up to `within`: for merges and seals, up front.
     pub fn wait_for(
         self: &Arc<Self>,

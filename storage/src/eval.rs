@@ -235,6 +235,17 @@ fn full_text(signal: Signal, batch: &RecordBatch, phrase: &Phrase) -> BooleanBuf
     bits
 }
 
+/// Whether each body has a phrase, null where there is no body, from the parts that a file has of it.
+pub(crate) fn body_bits(parts: &RecordBatch, phrase: &Phrase) -> BooleanArray {
+    let whole = text_bits(parts, BODY_PARTS, |text| phrase.is_in(text));
+    let found = &whole | &template_bits(parts, phrase);
+    let there = |name: &str| match parts.column_by_name(name) {
+        Some(column) => collect((0..column.len()).map(|row| column.is_valid(row)), column.len()),
+        None => BooleanBuffer::new_unset(parts.num_rows()),
+    };
+    BooleanArray::new(found, Some((&there(BODY_PARTS) | &there(BODY_TEMPLATE)).into()))
+}
+
 /// A phrase in bodies that are templates and variables: most are decided by their template.
 fn template_bits(batch: &RecordBatch, phrase: &Phrase) -> BooleanBuffer {
     let rows = batch.num_rows();

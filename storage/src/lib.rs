@@ -41,5 +41,6 @@ pub use scan::{Control, Observer, Scan, ScanStats};
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
 pub use store::{Health, Held, Options, Store};
-pub use tables::provider;
+pub use tables::{ATTRIBUTE_TEXT, MATCHES, provider};
+pub use text::Phrase;
 pub use wal::{Recovery, WalPosition};

@@ -28,7 +28,7 @@ use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
 
 /// A text index that names more of a segment's rows than this share is not worth following.
-const INDEX_SHARE_MAX: f64 = 0.35;
+pub(crate) const INDEX_SHARE_MAX: f64 = 0.35;
 
 /// Which rows are wanted.
 #[derive(Debug, Clone)]

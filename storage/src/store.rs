@@ -48,6 +48,8 @@ const MEMTABLE_AGE: Duration = Duration::from_secs(300);
 const TENANTS_MAX: usize = 10_000;
 /// How many requests may wait for the log.
 const LOG_QUEUE_MAX: usize = 1024;
+/// Fresh rows may be so small a part more than their memory: what requests hold that were admitted before.
+const FRESH_SLACK: u64 = 4;
 /// The fewest bytes of rows that memtables may hold, whatever the memory budget.
 const MEMTABLE_BYTES_MIN: usize = 8 << 20;
 
@@ -251,7 +253,9 @@ impl Store {
         if batch.rows.num_rows() == 0 {
             return Ok(batch.answer);
         }
-        if !self.has_room() {
+        // What was admitted before the memory was full is taken still.
+        let most = shared.options.fresh_bytes_max as u64;
+        if shared.fresh_bytes.get() > most + most / FRESH_SLACK {
             return Err(StoreError::Busy("memory for rows that are not on disk in segments"));
         }
         let tenant = shared.tenant(tenant)?;
@@ -277,7 +281,8 @@ impl Store {
         Ok(answer)
     }
 
-    /// Whether memory for fresh rows is left. Where it is not, [`Self::write`] refuses.
+    /// Whether memory for fresh rows is left. Where it is not, nothing should be begun that ends in [`Self::write`],
+    /// which refuses a little later.
     pub fn has_room(&self) -> bool {
         let shared = &self.inner.shared;
         shared.fresh_bytes.get() <= shared.options.fresh_bytes_max as u64

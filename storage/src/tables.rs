@@ -2,7 +2,8 @@
 //!
 //! A table is the union of two sources: fresh rows in memory, and the Parquet files of the segments through
 //! DataFusion's own Parquet source. Segments that cannot hold a row of the question are left out while
-//! planning: by their time range, and by their filter where a trace id is asked for.
+//! planning: by their time range, their list of services, and their filter over trace ids ([`needs`]). Of the
+//! others the text index is asked where a file is opened ([`source`]).
 //!
 //! The snapshot must be held by whoever runs the plan, or files could go under it.
 
@@ -12,7 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, DataFusionError, ScalarValue, Statistics};
+use datafusion::common::{DFSchema, DataFusionError, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
@@ -20,21 +21,34 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use model::{Signal, TimeRange, UnixNanos, packed, schema};
+use model::{Signal, packed, schema};
 use object_store::ObjectMeta;
 
 use crate::columns::REST;
+use crate::error::StoreError;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
 
-mod adapter;
+mod needs;
+mod source;
 mod reader;
+mod adapter;
+mod computed;
 
 use adapter::FileAdapters;
+use needs::Needs;
 use reader::SegmentReaders;
+use source::{Asked, SegmentSource, Segments};
+
+/// The function `attribute_text(map, key)`, an attribute's value as text. The query room defines it; files answer it
+/// from the attribute's own column.
+pub const ATTRIBUTE_TEXT: &str = "attribute_text";
+/// The function `matches(text, phrase)`, whether a text has a word or phrase as searches find it. The query room
+/// defines it; files answer it for bodies from templates and variables.
+pub const MATCHES: &str = "matches";
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 
@@ -79,23 +93,26 @@ impl TableProvider for SignalTable {
         let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let needs = Needs::of(self.signal, filters);
         let mut files = Vec::new();
-        let mut segments = Vec::new();
+        let mut segments = Segments::new();
         for segment in &table.segments {
-            if needs.may_be_in(segment)? {
+            if needs.may_be_in(segment).map_err(external)? {
                 let file = self.file(segment)?;
-                segments.push((file.object_meta.location.to_string(), Arc::clone(segment)));
+                segments.insert(file.object_meta.location.to_string(), Arc::clone(segment));
                 files.push(file);
             }
         }
         if files.is_empty() {
             return Ok(fresh);
         }
-        let readers = Arc::new(SegmentReaders::new(segments.into_iter()));
-        let mut source = ParquetSource::new(self.schema()).with_parquet_file_reader_factory(readers);
+        let segments = Arc::new(segments);
+        let readers = Arc::new(SegmentReaders::new(Arc::clone(&segments)));
+        let mut parquet = ParquetSource::new(self.schema()).with_parquet_file_reader_factory(readers);
         if let Some(filter) = conjunction(filters.to_vec()) {
             let columns = DFSchema::try_from(self.schema())?;
-            source = source.with_predicate(state.create_physical_expr(filter, &columns)?);
+            parquet = parquet.with_predicate(state.create_physical_expr(filter, &columns)?);
         }
+        let asked = Asked { segments, segments_total: table.segments.len(), predicate: needs.predicate };
+        let source = SegmentSource::new(Arc::new(parquet), Arc::new(asked));
         let rows = table.segments.iter().map(|segment| segment.meta.rows as usize).sum();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
@@ -114,7 +131,7 @@ impl SignalTable {
         let path = std::path::absolute(segment.data_path())?;
         let location = object_store::path::Path::from_absolute_path(path)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let footer = segment.footer().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let footer = segment.footer().map_err(external)?;
         let size = footer.data_bytes;
         let meta =
             ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None };
@@ -129,6 +146,10 @@ impl SignalTable {
     }
 }
 
+fn external(error: StoreError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 /// Rows of a memtable with the columns of `shown`.
 fn as_table(batch: &RecordBatch, shown: &SchemaRef) -> Result<RecordBatch> {
     let column = |name: &str| -> Result<ArrayRef> {
@@ -141,76 +162,4 @@ fn as_table(batch: &RecordBatch, shown: &SchemaRef) -> Result<RecordBatch> {
     let columns = shown.fields().iter().map(|field| column(field.name())).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(shown), columns, &options)?)
-}
-
-/// What the filters say of rows, as far as a segment's statistics can use it.
-#[derive(Debug, Default)]
-struct Needs {
-    range: TimeRange,
-    trace: Option<[u8; 16]>,
-}
-
-impl Needs {
-    fn of(signal: Signal, filters: &[Expr]) -> Self {
-        let mut needs = Self::default();
-        filters.iter().for_each(|filter| needs.collect(signal, filter));
-        needs
-    }
-
-    fn collect(&mut self, signal: Signal, filter: &Expr) {
-        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return };
-        if *op == Operator::And {
-            self.collect(signal, left);
-            self.collect(signal, right);
-            return;
-        }
-        let (column, op, literal) = match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(column), Expr::Literal(literal, _)) => (column, *op, literal),
-            (Expr::Literal(literal, _), Expr::Column(column)) => match op.swap() {
-                Some(op) => (column, op, literal),
-                None => return,
-            },
-            _ => return,
-        };
-        match literal {
-            ScalarValue::TimestampNanosecond(Some(time), _) if column.name == schema::time_column(signal) => {
-                self.bound(op, *time);
-            }
-            ScalarValue::FixedSizeBinary(16, Some(id)) if column.name == "trace_id" && op == Operator::Eq => {
-                self.trace = id.as_slice().try_into().ok();
-            }
-            _ => {}
-        }
-    }
-
-    /// Narrows the range; an end that is included is widened by a nanosecond.
-    fn bound(&mut self, op: Operator, time: i64) {
-        let from = |range: &mut TimeRange| range.from = range.from.max(Some(UnixNanos(time)));
-        let to = |range: &mut TimeRange, end: i64| {
-            let end = UnixNanos(end);
-            range.to = Some(range.to.map_or(end, |to| to.min(end)));
-        };
-        match op {
-            Operator::Gt | Operator::GtEq => from(&mut self.range),
-            Operator::Lt => to(&mut self.range, time),
-            Operator::LtEq => to(&mut self.range, time.saturating_add(1)),
-            Operator::Eq => {
-                from(&mut self.range);
-                to(&mut self.range, time.saturating_add(1));
-            }
-            _ => {}
-        }
-    }
-
-    fn may_be_in(&self, segment: &Segment) -> Result<bool> {
-        if !self.range.overlaps(segment.meta.first, segment.meta.last) {
-            return Ok(false);
-        }
-        match &self.trace {
-            Some(trace) => {
-                segment.may_have_trace(trace).map_err(|error| DataFusionError::External(Box::new(error)))
-            }
-            None => Ok(true),
-        }
-    }
 }

@@ -32,14 +32,14 @@ pub(crate) fn fold(run: &str, out: &mut String) {
 }
 
 /// A word or phrase that is looked for in many texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Phrase {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Phrase {
     tokens: Vec<String>,
 }
 
 impl Phrase {
     /// Cuts a search text.
-    pub(crate) fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let mut folded = String::new();
         let tokens = runs(text).map(|(_, run)| {
             fold(run, &mut folded);
@@ -70,7 +70,7 @@ impl Phrase {
     }
 
     /// Whether a text holds it.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
+    pub fn is_in(&self, text: &str) -> bool {
         let Some(first) = self.tokens.first() else { return false };
         let mut folded = String::new();
         for (at, run) in runs(text) {
@@ -85,6 +85,12 @@ impl Phrase {
             }
         }
         false
+    }
+}
+
+impl std::fmt::Display for Phrase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.tokens.join(" "))
     }
 }
 

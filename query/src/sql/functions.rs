@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, DictionaryArray, StringArray, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, StringArray, StringBuilder};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 use model::attributes;
 
+use storage::{ATTRIBUTE_TEXT, MATCHES, Phrase};
+
+use super::planner::is_text;
 use crate::columns::hex;
 
 /// `attribute_text(map, key)`: an attribute's value as text, null where it is absent.
@@ -22,8 +28,6 @@ impl Default for AttributeText {
     }
 }
 
-/// The name of [`AttributeText`].
-pub(super) const ATTRIBUTE_TEXT: &str = "attribute_text";
 /// The name of [`IdText`].
 pub(super) const ID_TEXT: &str = "id_text";
 
@@ -38,6 +42,10 @@ impl ScalarUDFImpl for AttributeText {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        of_column(args)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -57,6 +65,75 @@ impl ScalarUDFImpl for AttributeText {
             value.text().map(|text| text.into_owned())
         };
         Ok(ColumnarValue::Array(map_texts(&maps, value)?))
+    }
+}
+
+/// A function of a column and a constant belongs where the column is read: a file has an attribute in a column of
+/// its own, and knows of most bodies by their template.
+fn of_column(args: &[ExpressionPlacement]) -> ExpressionPlacement {
+    match args {
+        [ExpressionPlacement::Column, ExpressionPlacement::Literal] => {
+            ExpressionPlacement::MoveTowardsLeafNodes
+        }
+        _ => ExpressionPlacement::KeepInPlace,
+    }
+}
+
+/// `matches(text, phrase)`: whether a text has a word or phrase, as searches find it: whole words, one directly after
+/// the other, case ignored.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Matches {
+    signature: Signature,
+}
+
+impl Default for Matches {
+    fn default() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Matches {
+    fn name(&self) -> &str {
+        MATCHES
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        match args {
+            [text, _] if is_text(text) => Ok(DataType::Boolean),
+            [other, _] => plan_err!("matches(text, phrase) looks into text, not {other}"),
+            _ => plan_err!("matches takes a text and a phrase, such as matches(body, 'connection refused')"),
+        }
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        of_column(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [texts, ColumnarValue::Scalar(phrase)] = args.args.as_slice() else {
+            return exec_err!("the phrase of matches(text, phrase) is a constant");
+        };
+        let Some(Some(phrase)) = phrase.try_as_str() else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
+        };
+        let phrase = Phrase::new(phrase);
+        let texts = texts.to_array(args.number_rows)?;
+        if let Some(dictionary) = texts.as_dictionary_opt::<Int32Type>() {
+            let values = cast(dictionary.values(), &DataType::Utf8)?;
+            let found: Vec<Option<bool>> =
+                values.as_string::<i32>().iter().map(|text| text.map(|text| phrase.is_in(text))).collect();
+            let of_key = |key: Option<i32>| found.get(usize::try_from(key?).ok()?).copied().flatten();
+            let found: BooleanArray = dictionary.keys().iter().map(of_key).collect();
+            return Ok(ColumnarValue::Array(Arc::new(found)));
+        }
+        let texts = cast(&texts, &DataType::Utf8)?;
+        let texts = texts.as_string::<i32>().iter();
+        let found: BooleanArray = texts.map(|text| text.map(|text| phrase.is_in(text))).collect();
+        Ok(ColumnarValue::Array(Arc::new(found)))
     }
 }
 

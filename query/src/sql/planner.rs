@@ -16,7 +16,9 @@ use datafusion::logical_expr::{Between, Expr, ExprSchemable, GetFieldAccess, Sca
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use model::schema;
 
-use super::functions::{ATTRIBUTE_TEXT, AttributeText, IdText};
+use storage::ATTRIBUTE_TEXT;
+
+use super::functions::{AttributeText, IdText};
 
 /// Plans field accesses and comparisons before DataFusion's own planners do.
 #[derive(Debug)]
@@ -165,7 +167,7 @@ fn is_number(expr: &Expr, columns: &DFSchema) -> bool {
     expr.get_type(columns).is_ok_and(|kind| kind.is_numeric())
 }
 
-fn is_text(kind: &DataType) -> bool {
+pub(super) fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),

@@ -77,6 +77,18 @@ fn cases() -> Vec<(&'static str, Value)> {
             "SELECT root_name, span_count, error_count, services, duration_ns FROM traces ORDER BY start_time",
             json!([["GET /cart", 2, 1, ["cart", "payment"], 500_000_000], ["ping", 1, 0, ["cart"], 10]]),
         ),
+        ("SELECT count(*) FROM logs WHERE matches(body, 'card REFUSED')", json!([[1]])),
+        ("SELECT count(*) FROM logs WHERE matches(body, 'refused card')", json!([[0]])),
+        ("SELECT count(*) FROM logs WHERE NOT matches(body, 'card refused')", json!([[1]])),
+        (
+            "SELECT service_name, count(*) FROM spans WHERE matches(service_name, 'CART') GROUP BY 1",
+            json!([["cart", 2]]),
+        ),
+        (
+            "SELECT attributes['http.route'] AS r, attributes['http.status_code'] FROM spans
+             WHERE attributes['http.route'] IN ('/cart', '/none') OR matches(name, 'charge') ORDER BY r",
+            json!([["/cart", null], [null, null]]),
+        ),
         ("SELECT name FROM spans WHERE start_time >= TIMESTAMP '1970-01-01T00:00:02Z'", json!([["ping"]])),
         ("SELECT count(*) FROM metrics", json!([[0]])),
         ("EXPLAIN SELECT 1", Value::Null),
@@ -94,6 +106,49 @@ fn answers_are_the_same_fresh_and_compacted() {
             }
         }
         fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+/// What a question reads of files, as EXPLAIN tells it.
+#[test]
+fn a_plan_tells_what_is_pruned_and_reads_no_more() {
+    let fixture = Fixture::new();
+    fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    let one = "0af7651916cd43dd8448eb211c80319c";
+    let attribute = r#"index=Attribute(Record, "http.route", Equals("/cart"))"#;
+    let exists = r#"index=Attribute(Record, "http.response.status_code", Exists)"#;
+    let anywhere = r#"Attribute(Resource, "host.name", Equals("node-1"))"#;
+    let cases = [
+        (
+            "SELECT count(*) FROM spans WHERE attributes['http.route'] = '/cart'",
+            vec!["segments=1 of 1", attribute],
+        ),
+        ("SELECT count(*) FROM spans WHERE attributes['http.response.status_code'] >= 500", vec![exists]),
+        ("SELECT count(*) FROM spans WHERE attr('host.name') = 'node-1'", vec!["index=Or([", anywhere]),
+        (
+            "SELECT count(*) FROM logs WHERE matches(body, 'card refused')",
+            vec![r#"index=Text("card refused")"#],
+        ),
+        (
+            "SELECT attributes['http.route'], count(*) FROM spans GROUP BY 1",
+            vec!["projection=[attribute_text(attributes"],
+        ),
+        ("SELECT service_name FROM logs WHERE matches(body, 'card')", vec!["projection=[matches(body"]),
+    ];
+    for (sql, parts) in cases {
+        let plan = ask(&fixture, &format!("EXPLAIN {sql}")).unwrap().to_string().replace("\\\"", "\"");
+        for part in parts {
+            assert!(plan.contains(part), "{sql}: {part:?} is not in {plan}");
+        }
+    }
+    let nowhere = [
+        format!("SELECT count(*) FROM logs WHERE trace_id = '{}'", one.replace('0', "1")),
+        "SELECT count(*) FROM spans WHERE service_name = 'nobody'".to_owned(),
+        "SELECT count(*) FROM spans WHERE start_time > TIMESTAMP '2030-01-01T00:00:00Z'".to_owned(),
+    ];
+    for sql in nowhere {
+        let answer = fixture.runtime.block_on(fixture.engine.sql(&fixture.reader, &sql)).unwrap();
+        assert_eq!(answer.stats.segments_opened, 0, "{sql}");
     }
 }
 

@@ -277,6 +277,11 @@ impl RowNumbers {
     }
 }
 
+/// Chosen row numbers of a segment's `rows`, as skips and takes.
+pub(crate) fn selection_of(chosen: &RoaringBitmap, rows: u32) -> RowSelection {
+    row_selection(chosen, std::slice::from_ref(&(0..rows)))
+}
+
 fn within(rows: &RoaringBitmap, ranges: &[std::ops::Range<u32>]) -> RoaringBitmap {
     let mut allowed = RoaringBitmap::new();
     for range in ranges {

@@ -1,26 +1,26 @@
 //! Expressions over a table's columns become expressions over what a file holds.
 //!
 //! DataFusion asks for this once a file, for filters and projections alike. A column that a file holds in
-//! another form is replaced by [`FileColumn`].
+//! another form is replaced by what makes it ([`Computed`]), and so are one attribute of a map, which reads its
+//! own column and not the whole map, and a phrase in a log's body, which most rows' templates decide.
 
-use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use datafusion::common::DataFusionError;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::ColumnarValue;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapter, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 use model::packed;
 
-use super::Result;
+use super::computed::{Computed, What};
+use super::{ATTRIBUTE_TEXT, MATCHES, Result};
 use crate::columns::REST;
-use crate::segment::form::{self, Wanted};
+use crate::segment::form::{self, BODY_PARTS, BODY_TEMPLATE, Wanted};
+use crate::text::Phrase;
 
 /// Makes adapters for files.
 #[derive(Debug)]
@@ -43,93 +43,68 @@ struct FileAdapter {
 impl PhysicalExprAdapter for FileAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         let replaced = expr.transform_down(|expr| {
-            let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-            let replacement = match self.column(column.name())? {
-                Some(replacement) => replacement,
-                None => self.plain.rewrite(expr)?,
-            };
-            Ok(Transformed::new(replacement, true, TreeNodeRecursion::Jump))
+            if let Some(column) = expr.downcast_ref::<Column>() {
+                let replacement = match self.column(column.name())? {
+                    Some(replacement) => replacement,
+                    None => self.plain.rewrite(expr)?,
+                };
+                return Ok(Transformed::new(replacement, true, TreeNodeRecursion::Jump));
+            }
+            Ok(match self.call(&expr)? {
+                Some(replacement) => Transformed::new(replacement, true, TreeNodeRecursion::Jump),
+                None => Transformed::no(expr),
+            })
         });
         replaced.map(|replaced| replaced.data)
     }
 }
 
 impl FileAdapter {
+    /// A function of a column that the file answers without making the column.
+    fn call(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(None) };
+        let [column, constant] = function.args() else { return Ok(None) };
+        let Some(column) = column.downcast_ref::<Column>() else { return Ok(None) };
+        let Some(constant) = constant.downcast_ref::<Literal>().map(Literal::value) else { return Ok(None) };
+        let constant = ScalarValue::try_as_str(constant).flatten();
+        let has_templates = self.file.index_of(BODY_TEMPLATE).is_ok();
+        Ok(match (function.name(), column.name(), constant) {
+            (ATTRIBUTE_TEXT, REST, Some(key)) => {
+                let own = packed::field_name(key);
+                let own = self.file.index_of(&own).is_ok().then_some(own);
+                let names = [REST].into_iter().chain(own.as_deref());
+                Some(self.computed(What::Attribute(key.to_owned()), names)?)
+            }
+            (MATCHES, "body", Some(phrase)) if has_templates => {
+                let names = self.names();
+                let names = form::file_columns(names, Wanted::Columns(&[BODY_PARTS]));
+                Some(self.computed(What::Matches(Phrase::new(phrase)), names.into_iter())?)
+            }
+            _ => None,
+        })
+    }
+
     /// A column that the file holds in another form.
     fn column(&self, name: &str) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Ok(field) = self.table.field_with_name(name) else { return Ok(None) };
-        let names = self.file.fields().iter().map(|field| field.name().as_str());
-        let parts = form::file_columns(names, Wanted::Columns(&[name]));
+        let parts = form::file_columns(self.names(), Wanted::Columns(&[name]));
         if parts == [name] && name != REST {
             return Ok(None);
         }
-        let parts = parts.into_iter().map(|part| self.part(part)).collect::<Result<Vec<_>>>()?;
-        Ok(Some(Arc::new(FileColumn { field: Arc::new(field.clone()), parts })))
+        Ok(Some(self.computed(What::Column(Arc::new(field.clone())), parts.into_iter())?))
     }
 
-    fn part(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(Arc::new(Column::new_with_schema(name, &self.file)?))
-    }
-}
-
-/// A column of the table that is made from columns of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileColumn {
-    field: FieldRef,
-    parts: Vec<Arc<dyn PhysicalExpr>>,
-}
-
-/// The columns of a file that an expression is made from, as a batch.
-fn parts_of(parts: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<RecordBatch> {
-    let mut fields = Vec::with_capacity(parts.len());
-    let mut columns = Vec::with_capacity(parts.len());
-    for part in parts {
-        let name = part.downcast_ref::<Column>().map_or("", Column::name);
-        let column = part.evaluate(batch)?.into_array(batch.num_rows())?;
-        fields.push(Field::new(name, column.data_type().clone(), true));
-        columns.push(column);
-    }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
-}
-
-fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
-impl fmt::Display for FileColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.field.name())
-    }
-}
-
-impl PhysicalExpr for FileColumn {
-    fn return_field(&self, _: &Schema) -> Result<FieldRef> {
-        Ok(Arc::clone(&self.field))
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.file.fields().iter().map(|field| field.name().as_str())
     }
 
-    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let parts = parts_of(&self.parts, batch)?;
-        let column: ArrayRef = match self.field.name() == REST {
-            true => Arc::new(packed::attributes(&parts)?),
-            false => form::column(&parts, &self.field).map_err(external)?.ok_or_else(|| {
-                DataFusionError::Internal(format!("a file lacks the column {}", self.field.name()))
-            })?,
-        };
-        Ok(ColumnarValue::Array(column))
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
-        self.parts.iter().collect()
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        parts: Vec<Arc<dyn PhysicalExpr>>,
+    fn computed<'a>(
+        &self,
+        what: What,
+        names: impl Iterator<Item = &'a str>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(Arc::new(Self { field: Arc::clone(&self.field), parts }))
-    }
-
-    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        let part = |name| Ok(Arc::new(Column::new_with_schema(name, &self.file)?) as Arc<dyn PhysicalExpr>);
+        let parts = names.map(part).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(Computed { what, parts }))
     }
 }

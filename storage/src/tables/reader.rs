@@ -1,6 +1,5 @@
 //! Opens the Parquet files of segments for DataFusion: metadata from the store's cache, every block checked.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,17 +16,18 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::Result;
-use crate::segment::{CheckedFile, Segment};
+use super::source::Segments;
+use crate::segment::CheckedFile;
 
 /// Knows the segments of a plan by the places of their files.
 #[derive(Debug)]
 pub(super) struct SegmentReaders {
-    segments: HashMap<String, Arc<Segment>>,
+    segments: Arc<Segments>,
 }
 
 impl SegmentReaders {
-    pub(super) fn new(segments: impl Iterator<Item = (String, Arc<Segment>)>) -> Self {
-        Self { segments: segments.collect() }
+    pub(super) fn new(segments: Arc<Segments>) -> Self {
+        Self { segments }
     }
 }
 
