@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use collector::Receiver;
+use collector::{Listener, Receiver};
 use query::{Engine, Limits};
 use storage::{MemoryBudget, Options, Store};
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ use tower_http::compression::CompressionLayer;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::guard::{self, Guard};
+use crate::places::Places;
 use crate::sink::StoreSink;
 
 /// How long open requests may take to end once the program is told to stop.
@@ -122,18 +123,29 @@ fn spawn_servers(
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let page = page(config, engine, endpoints);
     let stopped = || stop.clone().cancelled_owned();
-    let grpc = collector::serve_grpc(otlp_grpc.listener, Arc::clone(&receiver), stopped());
+    let places = Places::of_process();
+    let exporters = |bound: Bound| {
+        Listener::new(bound.listener, Arc::clone(&places.exporters), Some(collector::SILENCE_MAX))
+    };
+    // The page's connections may be silent for as long as an answer takes, such as that to a long compaction.
+    let people = Listener::new(http.listener, Arc::clone(&places.people), None);
+    let grpc = collector::serve_grpc(exporters(otlp_grpc), Arc::clone(&receiver), stopped());
     let grpc = async move { report("otlp-grpc", grpc.await.map_err(anyhow::Error::from)) };
     Ok([
-        tokio::spawn(listen(http, page, stopped())),
+        tokio::spawn(listen("http", people, page, stopped())),
         tokio::spawn(grpc),
-        tokio::spawn(listen(otlp_http, collector::http_router(receiver), stopped())),
+        tokio::spawn(listen("otlp-http", exporters(otlp_http), collector::http_router(receiver), stopped())),
     ])
 }
 
-async fn listen(bound: Bound, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
-    let served = axum::serve(bound.listener, router).with_graceful_shutdown(stop).await;
-    report(bound.name, served.map_err(anyhow::Error::from));
+async fn listen(
+    name: &'static str,
+    listener: Listener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+    report(name, served.map_err(anyhow::Error::from));
 }
 
 fn report(name: &str, ended: anyhow::Result<()>) {
