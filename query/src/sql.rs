@@ -298,9 +298,7 @@ fn check_size(sql: &str) -> Result<(), QueryError> {
 
 /// Refuses brackets that stand too deep in one another for the statement to be read and planned in time.
 fn check_depth(tokens: &[Token]) -> Result<(), QueryError> {
-    let is_one_of = |token: &Token, names: &[&str]| {
-        matches!(token, Token::Word(word) if names.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
-    };
+    let is_one_of = |token: &Token, names: &[&str]| matches!(token, Token::Word(word) if names.iter().any(|name| word.value.eq_ignore_ascii_case(name)));
     let mut tokens = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();
     // For each open bracket, whether it is costly.
     let mut open = Vec::new();
@@ -314,7 +312,9 @@ fn check_depth(tokens: &[Token]) -> Result<(), QueryError> {
                 open.push(after || around);
                 costly += usize::from(after || around);
             }
-            Token::RParen | Token::RBracket | Token::RBrace => costly -= usize::from(open.pop() == Some(true)),
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                costly -= usize::from(open.pop() == Some(true))
+            }
             _ => {}
         }
         if open.len() > STATEMENT_DEPTH_MAX || costly > COSTLY_DEPTH_MAX {

@@ -147,6 +147,7 @@ impl Stage {
     pub(crate) fn took(self) -> Option<&'static str> {
         match self {
             Kill => Some("about 15 minutes, reckoned from 20 rounds in 15 s"),
+            Hostile => Some("about 2 minutes for the crowds; the rest was not timed"),
             Power => Some("about 20 minutes, reckoned from 200 moments in 22 s"),
             _ => None,
         }

