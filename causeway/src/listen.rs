@@ -1,24 +1,20 @@
-//! Takes connections and serves HTTP/1 and HTTP/2 on them, with bounds that `axum::serve` leaves to hyper: by
+//! Serves HTTP/1 and HTTP/2 on the connections of a listener, with bounds that `axum::serve` leaves to hyper: by
 //! default a connection buffers up to 400 KiB of what it reads, so that a thousand clients that send faster than
 //! they are served hold 400 MB that no budget counts.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::serve::Listener as _;
+use collector::Listener;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-/// How many connections one listener holds; more wait in the kernel's queue until one ends.
-const CONNECTIONS_MAX: usize = 16 * 1024;
 /// What an HTTP/1 connection buffers of what it reads, in bytes. Headers must fit, too.
 const READ_BUFFER_BYTES: usize = 32 * 1024;
 /// How long the headers of a request may take, and how long a connection may be silent between two requests.
@@ -31,29 +27,21 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// How long an HTTP/2 connection may be silent before it is probed, and take to reply.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long no connection is taken after one could not be: the process has no file descriptor left.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` until `stop` is done and the open requests have ended.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub(crate) async fn serve(mut listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let builder = builder();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let next = async {
-            let place = Arc::clone(&connections).acquire_owned().await;
-            (place, accept(&listener).await)
-        };
-        let (place, stream) = tokio::select! {
-            next = next => next,
+        let (stream, _) = tokio::select! {
+            next = listener.accept() => next,
             () = &mut stop => break,
         };
         let service = router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
-            let _place = place;
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection ended early");
             }
@@ -79,27 +67,4 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     builder
-}
-
-/// The next connection. What fails is one connection's, or passes.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without it small answers wait for the client's acknowledgement of those before.
-                drop(stream.set_nodelay(true));
-                return stream;
-            }
-            Err(error) if is_of_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "cannot take a connection");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-fn is_of_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

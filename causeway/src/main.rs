@@ -8,6 +8,7 @@ mod memory;
 mod config;
 mod sink;
 mod guard;
+mod places;
 mod listen;
 mod serve;
 mod offline;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use collector::Receiver;
+use collector::{Listener, Receiver};
 use query::{Engine, Limits};
 use storage::{MemoryBudget, Options, Store};
 use tokio::net::TcpListener;
@@ -19,6 +19,7 @@ use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::guard::{self, Guard};
 use crate::listen;
+use crate::places::Places;
 use crate::sink::StoreSink;
 
 /// How long open requests may take to end once the program is told to stop.
@@ -123,7 +124,13 @@ fn spawn_servers(
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let page = page(config, engine, endpoints);
     let stopped = || stop.clone().cancelled_owned();
-    let grpc = collector::serve_grpc(otlp_grpc.listener, Arc::clone(&receiver), stopped());
+    let places = Places::of_process();
+    let exporters = |bound: Bound| {
+        Listener::new(bound.listener, Arc::clone(&places.exporters), Some(collector::SILENCE_MAX))
+    };
+    // The page's connections may be silent for as long as an answer takes, such as that to a long compaction.
+    let people = Listener::new(http.listener, Arc::clone(&places.people), None);
+    let grpc = collector::serve_grpc(exporters(otlp_grpc), Arc::clone(&receiver), stopped());
     let grpc = async move {
         if let Err(error) = grpc.await {
             tracing::error!(
@@ -132,10 +139,11 @@ fn spawn_servers(
             );
         }
     };
+    let otlp_http = exporters(otlp_http);
     Ok([
-        tokio::spawn(listen::serve(http.listener, page, stopped())),
+        tokio::spawn(listen::serve(people, page, stopped())),
         tokio::spawn(grpc),
-        tokio::spawn(listen::serve(otlp_http.listener, collector::http_router(receiver), stopped())),
+        tokio::spawn(listen::serve(otlp_http, collector::http_router(receiver), stopped())),
     ])
 }
 

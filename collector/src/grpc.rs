@@ -4,6 +4,7 @@
 //! serves the connections and writes the error statuses.
 
 use std::future::{Future, ready};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +13,20 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::post;
+use axum::serve::Listener as _;
 use bytes::{BufMut, Bytes, BytesMut};
+use futures::stream;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use model::{Answer, Signal};
 use prost::Message;
-use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::answer::ExportResponse;
 use crate::body::BodyReader;
 use crate::compression::Compression;
+use crate::connections::Listener;
 use crate::decode::Encoding;
 use crate::error::ReceiveError;
 use crate::receiver::{Payload, Receiver};
@@ -71,11 +73,14 @@ pub fn grpc_routes(receiver: Arc<Receiver>) -> Router {
 
 /// Serves gRPC on `listener` until `shutdown` is done and the open calls have ended.
 pub async fn serve_grpc(
-    listener: TcpListener,
+    listener: Listener,
     receiver: Arc<Receiver>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = stream::unfold(listener, async |mut listener| {
+        let (connection, _) = listener.accept().await;
+        Some((Ok::<_, io::Error>(connection), listener))
+    });
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -83,7 +88,7 @@ pub async fn serve_grpc(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(grpc_routes(receiver).into())
-        .serve_with_incoming_shutdown(incoming, shutdown)
+        .serve_with_incoming_shutdown(Box::pin(incoming), shutdown)
         .await
 }
 

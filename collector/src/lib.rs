@@ -22,11 +22,13 @@ mod receiver;
 mod error;
 mod status;
 mod answer;
+mod connections;
 mod http;
 mod grpc;
 
 pub use auth::{AuthError, Scope, Token, authenticate};
 pub use config::{Config, ConfigError};
+pub use connections::{Connection, Listener, SILENCE_MAX};
 pub use decode::{DecodeError, Decoded, Encoding, Limits, decode};
 pub use grpc::{grpc_routes, serve_grpc};
 pub use http::http_router;

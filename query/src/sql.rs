@@ -57,6 +57,30 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const GRACE: Duration = Duration::from_secs(1);
 /// The most words, numbers and signs of a statement. Plans nest as deep as the longest chain of operators.
 const STATEMENT_TOKENS_MAX: usize = 4_000;
+/// How deep brackets may stand in one another.
+const STATEMENT_DEPTH_MAX: usize = 64;
+/// How deep costly brackets may stand in one another: those after [`TRIED_TWICE`] and those around a query. Each
+/// makes the parser, where something is wrong inside, or the planner take twice as long.
+const COSTLY_DEPTH_MAX: usize = 10;
+/// Words with an expression in brackets that the parser reads a second time as a name if it was wrong.
+const TRIED_TWICE: [&str; 16] = [
+    "array",
+    "cast",
+    "ceil",
+    "convert",
+    "exists",
+    "extract",
+    "floor",
+    "map",
+    "overlay",
+    "position",
+    "safe_cast",
+    "struct",
+    "substr",
+    "substring",
+    "trim",
+    "try_cast",
+];
 /// Functions that make much out of little, in one step that no limit sees.
 const FUNCTIONS_LEFT_OUT: [&str; 7] =
     ["array_repeat", "generate_series", "list_repeat", "lpad", "range", "repeat", "rpad"];
@@ -274,6 +298,38 @@ fn check_size(sql: &str) -> Result<(), QueryError> {
         let message =
             format!("the statement has {count} words and signs, and {STATEMENT_TOKENS_MAX} at most");
         return Err(QueryError::invalid(message));
+    }
+    check_depth(&tokens)
+}
+
+/// Refuses brackets that stand too deep in one another for the statement to be read and planned in time.
+fn check_depth(tokens: &[Token]) -> Result<(), QueryError> {
+    let is_one_of = |token: &Token, names: &[&str]| matches!(token, Token::Word(word) if names.iter().any(|name| word.value.eq_ignore_ascii_case(name)));
+    let mut tokens = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();
+    // For each open bracket, whether it is costly.
+    let mut open = Vec::new();
+    let mut costly = 0;
+    let mut before = None;
+    while let Some(token) = tokens.next() {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                let after = before.is_some_and(|before| is_one_of(before, &TRIED_TWICE));
+                let around = tokens.peek().is_some_and(|next| is_one_of(next, &["select", "with"]));
+                open.push(after || around);
+                costly += usize::from(after || around);
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                costly -= usize::from(open.pop() == Some(true))
+            }
+            _ => {}
+        }
+        if open.len() > STATEMENT_DEPTH_MAX || costly > COSTLY_DEPTH_MAX {
+            return Err(QueryError::invalid(format!(
+                "the statement nests more than {STATEMENT_DEPTH_MAX} brackets in one another, or more than \
+                 {COSTLY_DEPTH_MAX} around queries and after words such as array and cast"
+            )));
+        }
+        before = Some(token);
     }
     Ok(())
 }

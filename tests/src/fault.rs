@@ -5,6 +5,7 @@
 //! synced; from any moment on it can lay out a directory that a loss of power could leave.
 
 pub mod random;
+pub mod progress;
 pub mod strace;
 pub mod recording;
 pub mod disk;

@@ -133,6 +133,8 @@ pub fn frame(compressed: bool, message: &[u8]) -> Bytes {
 async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
     let stream =
         TcpStream::connect(address).await.map_err(|error| Failure::Connect(address.to_owned(), error))?;
+    // As exporters do: else a body waits for the receipt of its headers.
+    stream.set_nodelay(true).map_err(|error| Failure::Connect(address.to_owned(), error))?;
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     // What ends the connection also ends the calls on it, which report it.
     tokio::spawn(connection);

@@ -255,6 +255,19 @@ impl Server {
         self.process.child.id()
     }
 
+    /// The most memory that it had resident so far, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process_id());
+        let status = fs::read_to_string(&path).expect("the server lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says how much");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kilobytes << 10
+    }
+
     /// SIGKILL: no word of warning.
     pub fn kill(mut self) {
         self.process.kill();

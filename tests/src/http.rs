@@ -179,6 +179,8 @@ async fn ready(
 async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
     let stream =
         TcpStream::connect(address).await.map_err(|error| Failure::Connect(address.to_owned(), error))?;
+    // As exporters do: else a body waits for the receipt of its headers.
+    stream.set_nodelay(true).map_err(|error| Failure::Connect(address.to_owned(), error))?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // What ends the connection also ends the exchange, which reports it.
     tokio::spawn(connection);

@@ -3,7 +3,7 @@
 //! A run is a list of stages, each timed. A stage that fails does not keep the others from running, unless they
 //! need what it was to build. What a stage needs and the machine lacks is installed first: Debian packages where
 //! that is allowed, Python and npm packages into a cache outside the source tree. `cargo xtask long` runs longer
-//! forms: more kills, losses of power and changed bytes, and the audit of dependencies.
+//! forms: more kills, losses of power, changed bytes, crowds and random payloads, and the audit of dependencies.
 //!
 //! | file | holds |
 //! |---|---|
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Action::List(stages)) => {
-            stages.iter().for_each(|stage| say(&format!("{:<8} {}", stage.name(), stage.about())));
+            stages.iter().for_each(|stage| say(&listed(*stage)));
             ExitCode::SUCCESS
         }
         Ok(Action::Run(stages)) => run(&stages),
@@ -43,6 +43,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A stage in the list of them.
+fn listed(stage: stage::Stage) -> String {
+    let took = stage.took().map_or(String::new(), |took| format!(" ({took})"));
+    format!("{:<8} {}{took}", stage.name(), stage.about())
 }
 
 /// Runs the stages in order and reports on them.

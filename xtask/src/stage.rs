@@ -22,6 +22,17 @@ const CRASH_POINTS_LONG: &str = "10000";
 /// Changes of each sort to each kind of file in the long form.
 const DAMAGE_CASES_LONG: &str = "100";
 
+/// How large crowds and traces are in the long form, and for how many seconds each crowd is looked at.
+const HOSTILE_LONG: &[(&str, &str)] = &[
+    ("CAUSEWAY_IDLE_CONNECTIONS", "5000"),
+    ("CAUSEWAY_RESETS", "10000"),
+    ("CAUSEWAY_CROWD_SECONDS", "20"),
+    ("CAUSEWAY_TRACE_SPANS", "1000000"),
+];
+
+/// Random payloads, right and damaged, in the long form.
+const DECODE_ROUNDS_LONG: &str = "1000000";
+
 /// A piece of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -55,13 +66,17 @@ pub(crate) enum Stage {
     Power,
     /// Many more changed bytes.
     Damage,
+    /// Larger crowds and traces.
+    Hostile,
+    /// Many more random payloads.
+    Decode,
     /// Licences, sources and duplicates of the dependencies.
     Audit,
 }
 
 use Stage::{
-    Audit, Browser, Build, Damage, Deploy, Docs, Format, Images, Install, Kill, Lint, Node, Power, Python,
-    Spelling, Test,
+    Audit, Browser, Build, Damage, Decode, Deploy, Docs, Format, Hostile, Images, Install, Kill, Lint, Node,
+    Power, Python, Spelling, Test,
 };
 
 impl Stage {
@@ -71,7 +86,7 @@ impl Stage {
         &[Install, Format, Spelling, Lint, Build, Test, Docs, Deploy, Python, Node, Browser];
 
     /// What `cargo xtask long` runs.
-    pub(crate) const LONG: &[Stage] = &[Build, Kill, Power, Damage, Audit];
+    pub(crate) const LONG: &[Stage] = &[Build, Hostile, Decode, Kill, Damage, Power, Audit];
 
     /// What `cargo xtask images` runs.
     pub(crate) const IMAGES: &[Stage] = &[Build, Images];
@@ -94,6 +109,8 @@ impl Stage {
             Kill => "kill",
             Power => "power",
             Damage => "damage",
+            Hostile => "hostile",
+            Decode => "decode",
             Audit => "audit",
         }
     }
@@ -117,14 +134,28 @@ impl Stage {
             Images => "the pictures in docs/images, from the same browser test",
             Kill => "SIGKILL in mid-load, a thousand times",
             Power => "loss of power at ten thousand moments of recorded runs",
-            Damage => "changed and missing bytes in every kind of file, many more of them",
+            Damage => "changed and missing bytes in every kind of file, a hundred of each sort",
+            Hostile => {
+                "bad input: 5,000 idle connections, 10,000 resets a second, a trace of a million spans"
+            }
+            Decode => "a million payloads of each signal, right, changed and damaged, against prost",
             Audit => "licences, sources and duplicates of the dependencies",
+        }
+    }
+
+    /// How long a long stage takes: measured on two cores in the dev profile, or reckoned from a part of it.
+    pub(crate) fn took(self) -> Option<&'static str> {
+        match self {
+            Kill => Some("about 15 minutes, reckoned from 20 rounds in 15 s"),
+            Hostile => Some("about 2 minutes for the crowds; the rest was not timed"),
+            Power => Some("about 20 minutes, reckoned from 200 moments in 22 s"),
+            _ => None,
         }
     }
 
     /// Whether it runs the program that [`Stage::Build`] makes.
     pub(crate) fn needs_program(self) -> bool {
-        matches!(self, Test | Deploy | Python | Node | Browser | Images | Kill | Power | Damage)
+        matches!(self, Test | Deploy | Python | Node | Browser | Images | Kill | Power | Damage | Hostile)
     }
 
     /// Runs it.
@@ -144,9 +175,11 @@ impl Stage {
             Node => run(node("node/run.js", &install::node("node")?)?.arg(program()?)),
             Browser => run(&mut browser()?),
             Images => run(browser()?.arg("--screenshots").arg(workspace().join("docs/images"))),
-            Kill => fault("kill", "CAUSEWAY_KILL_ROUNDS", KILL_ROUNDS_LONG),
-            Power => fault("crash", "CAUSEWAY_CRASH_POINTS", CRASH_POINTS_LONG),
-            Damage => fault("damage", "CAUSEWAY_DAMAGE_CASES", DAMAGE_CASES_LONG),
+            Kill => long("fault::kill", &[("CAUSEWAY_KILL_ROUNDS", KILL_ROUNDS_LONG)]),
+            Power => long("fault::crash", &[("CAUSEWAY_CRASH_POINTS", CRASH_POINTS_LONG)]),
+            Damage => long("fault::damage", &[("CAUSEWAY_DAMAGE_CASES", DAMAGE_CASES_LONG)]),
+            Hostile => long("bad_input::", HOSTILE_LONG),
+            Decode => decode(),
             Audit => audit(),
         }
     }
@@ -170,10 +203,18 @@ fn tests() -> Command {
     command
 }
 
-/// A long form of one of the tests of faults.
-fn fault(module: &str, variable: &str, number: &str) -> Result<()> {
-    let module = format!("fault::{module}");
-    run(tests().args(["--workspace", "--test", "it", &module]).env(variable, number))
+/// The long form of some end-to-end tests, one after the other, so that they do not slow each other down.
+fn long(module: &str, sizes: &[(&str, &str)]) -> Result<()> {
+    let mut command = tests();
+    command.args(["--workspace", "--test", "it", module, "--", "--test-threads", "1"]);
+    run(command.envs(sizes.iter().copied()))
+}
+
+/// The long form of the property tests of decoding.
+fn decode() -> Result<()> {
+    let mut command = tests();
+    command.args(["--workspace", "--lib", "random_damage"]);
+    run(command.env("CAUSEWAY_DECODE_ROUNDS", DECODE_ROUNDS_LONG))
 }
 
 fn test() -> Result<()> {

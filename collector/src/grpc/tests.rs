@@ -157,11 +157,12 @@ async fn many_calls_at_once_on_one_connection() {
     use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
     use tonic::codec::CompressionEncoding;
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let sink = Arc::new(MemorySink::default());
     let receiver = Receiver::new(Config::default(), Arc::clone(&sink) as _);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let listener = Listener::new(listener, Arc::new(tokio::sync::Semaphore::new(1)), None);
     let server = tokio::spawn(serve_grpc(listener, receiver, async move { drop(stopped.await) }));
 
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();

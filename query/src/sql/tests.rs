@@ -246,6 +246,39 @@ fn the_longest_chains_are_answered_and_longer_ones_refused() {
 }
 
 #[test]
+fn brackets_nest_up_to_a_limit() {
+    let fixture = Fixture::new();
+    let nest = |open: &str, depth: usize, close: &str| {
+        format!("SELECT 1 AS n, {}1{}", open.repeat(depth), close.repeat(depth))
+    };
+    let cases = [
+        ("ARRAY[", COSTLY_DEPTH_MAX, "]"),
+        ("cast (", COSTLY_DEPTH_MAX, " AS INT)"),
+        ("abs(", 20, ")"),
+        ("(SELECT ", COSTLY_DEPTH_MAX, ")"),
+    ];
+    for (open, depth, close) in cases {
+        assert!(ask(&fixture, &nest(open, depth, close)).is_ok(), "{open}");
+    }
+    let too_deep = [
+        nest("ARRAY[", COSTLY_DEPTH_MAX + 1, "]"),
+        nest("cast (", COSTLY_DEPTH_MAX + 1, " AS INT)"),
+        nest("(SELECT ", COSTLY_DEPTH_MAX + 1, ")"),
+        nest("(", STATEMENT_DEPTH_MAX + 1, ")"),
+        // What is wrong inside costs twice for each, up to the limit.
+        nest("ARRAY[", COSTLY_DEPTH_MAX, ""),
+    ];
+    for sql in too_deep {
+        assert_eq!(ask(&fixture, &sql).unwrap_err().0, 400, "{sql}");
+    }
+    // Those in one row do not nest, and those in text are none.
+    let row = format!("SELECT {}1", "cast('1' AS INT) + ".repeat(100));
+    assert_eq!(ask(&fixture, &row), Ok(json!([[101]])));
+    let text = format!("SELECT '{}' IS NULL", "array[".repeat(1000));
+    assert_eq!(ask(&fixture, &text), Ok(json!([[false]])));
+}
+
+#[test]
 fn what_makes_much_out_of_little_is_refused() {
     let fixture = Fixture::new();
     for sql in

@@ -2,7 +2,11 @@
 //! with one line, and nothing stored harmed.
 
 mod start;
+mod bombs;
+mod depth;
+mod strings;
 mod hostile;
 mod amounts;
+mod crowds;
 mod questions;
 mod pages;

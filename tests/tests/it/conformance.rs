@@ -5,7 +5,8 @@
 //! back, and what has to be stored. Without settings the cases run against servers that the test starts. With
 //! `CAUSEWAY_CONFORMANCE_HTTP` (`http://host:4318`) and `CAUSEWAY_CONFORMANCE_GRPC` (`http://host:4317`) they run
 //! against any other receiver; what needs a configuration of ours, or a look into our store, is then left out and
-//! the table says so. Line 26 leaves a receiver free, and is held by the module that kills the server.
+//! the table says so. Line 26 leaves a receiver free; ours keeps one copy, also over a crash, which the module that
+//! kills the server holds.
 
 mod target;
 mod wire;

@@ -8,3 +8,4 @@ mod sample;
 mod bad_input;
 mod offline;
 mod search_and_sql;
+mod readme;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use prost::Message;
 use tempfile::TempDir;
 use tests::{
     harness::Server,
@@ -51,4 +53,16 @@ pub(crate) fn assert_stored(answer: &Answer) {
 /// Sends a request on a connection of its own.
 pub(crate) fn once(server: &Server, request: &Request) -> Answer {
     Client::new(server.addresses.otlp_http).send(request).expect("the server answers")
+}
+
+/// What a success says besides: how many records were rejected, and a message; `None` if nothing.
+///
+/// # Panics
+///
+/// If it is no success.
+pub(crate) fn partial_success(answer: &Answer) -> Option<(i64, String)> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // The answers of all three signals have the same fields.
+    let answer = ExportLogsServiceResponse::decode(answer.body.clone()).expect("an answer in protobuf");
+    answer.partial_success.map(|partial| (partial.rejected_log_records, partial.error_message))
 }

@@ -1,4 +1,4 @@
-//! Lines 21 to 25: ids, times, temporality, unknown fields, many calls at once.
+//! Lines 21 to 26: ids, times, temporality, unknown fields, many calls at once, the same request again.
 
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram,
@@ -153,6 +153,13 @@ pub(crate) const CASES: &[Case] = &[
         needs: Needs::Nothing,
         check: Check::Own(many_requests),
     },
+    Case {
+        line: 26,
+        what: "a request that is sent again is stored once, answered alike",
+        wires: ALL,
+        needs: Needs::OwnServer,
+        check: Check::Own(sent_again),
+    },
 ];
 
 const fn case(
@@ -295,4 +302,13 @@ fn many_requests(target: &Target, tag: &Tag) -> Result<(), String> {
         Expect::Success.judge(&super::wire::Answer::Http(Signal::Traces, tag.wire, answer))?;
     }
     ALL_STORED.judge(target, tag)
+}
+
+/// As a client does whose answer was lost: the second answer, too, says what was rejected.
+fn sent_again(target: &Target, tag: &Tag) -> Result<(), String> {
+    let request = with_ids(tag, &[0; 16], &[1; 8]);
+    for _ in 0..3 {
+        Expect::Partial(1, "trace").judge(&target.send(tag.wire, &request)?)?;
+    }
+    ONLY_GOOD.map_or(Ok(()), |stored| stored.judge(target, tag))
 }

@@ -13,9 +13,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
     thread,
-    time::Instant,
 };
 
 use record::Recorded;
@@ -23,6 +21,7 @@ use tempfile::TempDir;
 use tests::{
     fault::{
         disk::Loss,
+        progress::Progress,
         random::{Random, number, seed},
         strace,
     },
@@ -38,9 +37,6 @@ const POINTS_PER_RECORDING: usize = 500;
 /// Moments that are looked at at once.
 const WORKERS: usize = 2;
 
-/// A line of progress after so many moments.
-const PROGRESS_EVERY: usize = 500;
-
 #[test]
 fn whatever_a_loss_of_power_leaves_holds_what_was_acknowledged() {
     if !strace::is_usable("loss of power") {
@@ -50,6 +46,7 @@ fn whatever_a_loss_of_power_leaves_holds_what_was_acknowledged() {
     let seed = seed();
     let mut table = Table::default();
     let mut done = 0;
+    let progress = Progress::new("loss of power", points, "moments");
     for recording in 0.. {
         if done >= points {
             break;
@@ -61,10 +58,10 @@ fn whatever_a_loss_of_power_leaves_holds_what_was_acknowledged() {
             seed.wrapping_add(recording),
             recorded.summary()
         ));
-        table.merge(replay(&recorded, seed.wrapping_add(recording), now));
+        table.merge(replay(&recorded, seed.wrapping_add(recording), now, &progress));
         done += now;
     }
-    announce(&format!("loss of power: {done} moments, seed {seed}\n{}", table.text()));
+    announce(&format!("{}, seed {seed}\n{}", progress.line(), table.text()));
 }
 
 /// What would be found if the log were not synced: the same recording without those syncs.
@@ -89,12 +86,11 @@ fn a_missing_sync_is_found() {
 }
 
 /// Looks at so many moments of a recording, several at once.
-fn replay(recorded: &Recorded, seed: u64, points: usize) -> Table {
+fn replay(recorded: &Recorded, seed: u64, points: usize, progress: &Progress) -> Table {
     let mut random = Random::new(seed, 0);
     let changes = recorded.changes();
     let mut moments: Vec<usize> = (0..points).map(|_| changes[random.below(changes.len())]).collect();
     moments.sort_unstable();
-    let (begun, done) = (Instant::now(), AtomicUsize::new(0));
     let work = |worker: usize| {
         let mut table = Table::default();
         let mut tape = recorded.tape();
@@ -113,13 +109,7 @@ fn replay(recorded: &Recorded, seed: u64, points: usize) -> Table {
                 );
             }
             table.add(&last, loss);
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if done % PROGRESS_EVERY == 0 {
-                announce(&format!(
-                    "loss of power: {done} of {points} moments, {} s",
-                    begun.elapsed().as_secs()
-                ));
-            }
+            progress.one_more();
         }
         table
     };

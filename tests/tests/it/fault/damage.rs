@@ -15,7 +15,10 @@ use std::{
 
 use data::{Answers, Template};
 use tests::{
-    fault::random::{Random, number, seed},
+    fault::{
+        progress::Progress,
+        random::{Random, number, seed},
+    },
     harness::{Setup, announce},
 };
 
@@ -104,9 +107,15 @@ fn one_changed_byte_in_any_file_gives_no_wrong_answer() {
     let each = number("CAUSEWAY_DAMAGE_CASES", CASES);
     let seed = seed();
     let cases = cases(&template, each, seed);
+    let progress = Progress::new("damage", cases.len(), "changes");
     let work = |worker: usize| {
         let mine = cases.iter().skip(worker).step_by(WORKERS);
-        mine.map(|case| look(&template, case, seed)).collect::<Vec<_>>()
+        let looked_at = mine.map(|case| {
+            let outcome = look(&template, case, seed);
+            progress.one_more();
+            outcome
+        });
+        looked_at.collect::<Vec<_>>()
     };
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
         let work = &work;
@@ -116,7 +125,7 @@ fn one_changed_byte_in_any_file_gives_no_wrong_answer() {
             .flat_map(|worker| worker.join().expect("a worker looks at all its cases"))
             .collect()
     });
-    announce(&format!("damage: {} changes, seed {seed}\n{}", outcomes.len(), table(&outcomes)));
+    announce(&format!("{}, seed {seed}\n{}", progress.line(), table(&outcomes)));
     let bad: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).collect();
     for outcome in &bad {
         let what: String = outcome.what.chars().take(SHOWN_MAX).collect();

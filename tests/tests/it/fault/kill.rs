@@ -22,7 +22,10 @@ use ledger::Ledger;
 use load::{Kind, Sent};
 use serde_json::json;
 use tests::{
-    fault::random::{Random, number, seed},
+    fault::{
+        progress::Progress,
+        random::{Random, number, seed},
+    },
     harness::{Server, Setup, announce},
     http::{Client, Request},
 };
@@ -44,9 +47,6 @@ const ACKNOWLEDGEMENTS_MAX: usize = 60;
 /// How long after the last of them the kill comes at most, in microseconds: about as long as a sync or a seal takes.
 const DELAY_MAX: usize = 20_000;
 
-/// A line of progress after so many rounds.
-const PROGRESS_EVERY: usize = 50;
-
 /// Every so many rounds the server is also killed in the middle of its start, while it writes its log anew.
 const KILL_START_EVERY: usize = 4;
 
@@ -65,6 +65,7 @@ fn acknowledged_records_survive_exactly_once() {
     let mut ledger = Ledger::default();
     let mut server = setup.start();
     let (mut compacting, mut compacted) = (0, 0);
+    let progress = Progress::new("kill", rounds, "rounds");
     for round in 0..rounds {
         let mut random = Random::new(seed, 10_000 + round as u64);
         // A test that fails shows what it printed.
@@ -83,12 +84,11 @@ fn acknowledged_records_survive_exactly_once() {
         repeated.for_each(|sent| repeat(&server, sent));
         ledger.add(acknowledged);
         ledger.add_repeated(unanswered);
-        if round % PROGRESS_EVERY == PROGRESS_EVERY - 1 {
-            announce(&format!("kill: {} of {rounds} rounds, {}", round + 1, ledger.summary()));
-        }
+        progress.one_more();
     }
     announce(&format!(
-        "kill: {rounds} rounds, seed {seed}, {compacting} of them compacting, {compacted} compactions done, {}",
+        "{}, seed {seed}, {compacting} of them compacting, {compacted} compactions done, {}",
+        progress.line(),
         ledger.summary()
     ));
     ledger.check(&server.api(), "after the last start");
