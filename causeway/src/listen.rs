@@ -15,10 +15,18 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tower::ServiceExt;
 
-/// What an HTTP/1 connection buffers of what it reads, in bytes. Headers must fit, too.
-const READ_BUFFER_BYTES: usize = 32 * 1024;
+/// What an HTTP/1 connection buffers of what it reads, in bytes. Headers must fit, too: those of exporters are short,
+/// a question to the page or the API stands in its address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadBuffer(usize);
+
+impl ReadBuffer {
+    pub(crate) const EXPORTERS: Self = Self(32 << 10);
+    pub(crate) const PEOPLE: Self = Self(400 << 10);
+}
+
 /// How long the headers of a request may take, and how long a connection may be silent between two requests.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(120);
+const HEADER_TIME_MAX: Duration = Duration::from_secs(300);
 /// How many requests an HTTP/2 connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// How much of one request, and of all requests of a connection, may be on the way unread over HTTP/2, in bytes.
@@ -29,9 +37,14 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves `router` until `stop` is done and the open requests have ended.
-pub(crate) async fn serve(mut listener: Listener, router: Router, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(
+    mut listener: Listener,
+    router: Router,
+    buffer: ReadBuffer,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
-    let builder = builder();
+    let builder = builder(buffer);
     let mut stop = std::pin::pin!(stop);
     loop {
         let (stream, _) = tokio::select! {
@@ -51,13 +64,13 @@ pub(crate) async fn serve(mut listener: Listener, router: Router, stop: impl Fut
     graceful.shutdown().await;
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(buffer: ReadBuffer) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
-        .max_buf_size(READ_BUFFER_BYTES);
+        .max_buf_size(buffer.0);
     builder
         .http2()
         .timer(TokioTimer::new())

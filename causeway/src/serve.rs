@@ -18,7 +18,7 @@ use tower_http::compression::CompressionLayer;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::guard::{self, Guard};
-use crate::listen;
+use crate::listen::{self, ReadBuffer};
 use crate::places::Places;
 use crate::sink::StoreSink;
 
@@ -139,11 +139,11 @@ fn spawn_servers(
             );
         }
     };
-    let otlp_http = exporters(otlp_http);
+    let (otlp_http, exports) = (exporters(otlp_http), collector::http_router(receiver));
     Ok([
-        tokio::spawn(listen::serve(people, page, stopped())),
+        tokio::spawn(listen::serve(people, page, ReadBuffer::PEOPLE, stopped())),
         tokio::spawn(grpc),
-        tokio::spawn(listen::serve(otlp_http, collector::http_router(receiver), stopped())),
+        tokio::spawn(listen::serve(otlp_http, exports, ReadBuffer::EXPORTERS, stopped())),
     ])
 }
 

@@ -18,7 +18,7 @@ pub mod predicate;
 pub use attributes::{AnyValue, AttributesWriter};
 pub use batch::{Answer, Batch};
 pub use id::{IdError, SpanId, TraceId};
-pub use predicate::{Field, Level, Predicate, Test};
+pub use predicate::{Chain, Field, Kinship, Level, Predicate, Test, TraceSet};
 pub use signal::Signal;
 pub use tenant::{Reader, Streams, TenantId, TenantName, TenantNameError};
 pub use time::{TimeRange, UnixNanos};

@@ -3,7 +3,9 @@
 //! A predicate names no column type and no file: it can be sent to another node. Evaluation on a row gives
 //! true or false, never unknown: a field that is absent fails every test but those under a `Not`.
 
-use crate::UnixNanos;
+use std::sync::Arc;
+
+use crate::{Signal, TraceId, UnixNanos};
 
 /// A test of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,51 @@ pub enum Predicate {
     Field(Field, Test),
     /// A test of an attribute at a level.
     Attribute(Level, String, Test),
+    /// In one of these traces. A row without a trace is in none.
+    TraceIn(TraceSet),
+    /// The last span of a chain of spans; only of spans.
+    Chain(Chain),
+    /// One of these rows, by their `seq` in ascending order: what a chain was resolved to.
+    Rows(Arc<[i64]>),
+}
+
+/// A set of traces.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TraceSet {
+    /// Those with a row of this signal that matches: a question of its own, to be answered before rows are tested.
+    Of(Signal, Box<Predicate>),
+    /// These, in ascending order.
+    Ids(Arc<[TraceId]>),
+}
+
+/// Spans one below the other: each matches its predicate and stands so to one that matches the predicate before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    /// What the uppermost span matches.
+    pub first: Box<Predicate>,
+    /// How the next stands to the one before, and what it matches; without any the chain is its first span.
+    pub steps: Vec<(Kinship, Predicate)>,
+}
+
+/// How a span stands to one above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// That one is its parent.
+    Child,
+    /// That one is its parent, or the parent's parent, and so on.
+    Descendant,
+}
+
+impl Chain {
+    /// The predicates from the uppermost span on; there is at least one.
+    pub fn sets(&self) -> impl DoubleEndedIterator<Item = &Predicate> {
+        std::iter::once(self.first.as_ref()).chain(self.steps.iter().map(|(_, set)| set))
+    }
+
+    /// What the last span matches.
+    pub fn last(&self) -> &Predicate {
+        self.steps.last().map_or(self.first.as_ref(), |(_, set)| set)
+    }
 }
 
 /// The fields that have a name of their own in the search language.
@@ -128,6 +175,26 @@ pub struct RowKey {
 }
 
 impl Predicate {
+    /// Whether a row alone decides it: no part asks about other rows.
+    pub fn is_of_one_row(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().all(Self::is_of_one_row),
+            Self::Not(part) => part.is_of_one_row(),
+            Self::TraceIn(TraceSet::Of(..)) | Self::Chain(_) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether some part is a chain of spans, those in the questions of joins not counted.
+    pub fn has_chain(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::has_chain),
+            Self::Not(part) => part.has_chain(),
+            Self::Chain(_) => true,
+            _ => false,
+        }
+    }
+
     /// Both of these.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -2,8 +2,13 @@
 
 mod rows_of;
 mod aggregate;
+mod work;
+mod chains;
+mod resolve;
+mod trace_list;
 mod traces;
 mod services;
+mod complete;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +30,9 @@ use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary}
 use crate::sql::{SqlAnswer, SqlEngine};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
+pub use complete::{Completion, Completions, Item};
+use resolve::Need;
+use work::Work;
 
 /// The most bars of a histogram.
 const HISTOGRAM_BARS_MAX: usize = 1000;
@@ -116,14 +124,23 @@ impl Engine {
 
     /// Traces with a span that matches, newest first.
     pub async fn traces(&self, reader: &Reader, search: &Search) -> Result<Page<TraceSummary>, QueryError> {
-        let question = traces::Question::new(search)?;
-        self.ask(reader, search.limit, move |snapshot, control| traces::list(snapshot, &question, control))
-            .await
+        let question = trace_list::Question::new(search)?;
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, search.limit, move |snapshot, control| {
+            trace_list::list(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
     }
 
     /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
     pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
         self.ask(reader, TRACE_ROWS_MAX, move |snapshot, control| traces::one(snapshot, id, control)).await
+    }
+
+    /// What can stand at a byte offset of a search that need not be finished.
+    pub async fn complete(&self, reader: &Reader, question: &Completion) -> Result<Completions, QueryError> {
+        let question = question.clone();
+        self.ask(reader, 0, move |snapshot, control| complete::items(snapshot, &question, control)).await
     }
 
     /// Services by rate, errors and duration.
@@ -208,9 +225,11 @@ impl Engine {
         let scan = Scan { signal, range: search.range, predicate: search::parse(&search.q, signal)? };
         check(search)?;
         let search = search.clone();
-        let rows = search.limit;
-        self.ask(reader, rows, move |snapshot, control| page(snapshot, &scan, &search, convert, control))
-            .await
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, search.limit, move |snapshot, control| {
+            page(&mut Work::new(snapshot, control, &budget), &scan, &search, convert)
+        })
+        .await
     }
 }
 
@@ -244,22 +263,25 @@ fn check(search: &Search) -> Result<(), QueryError> {
 }
 
 fn page<T>(
-    snapshot: &Snapshot,
+    work: &mut Work<'_>,
     scan: &Scan,
     search: &Search,
     convert: fn(&RecordBatch) -> Vec<T>,
-    control: &Control,
 ) -> Result<Page<T>, QueryError> {
-    let begun = Instant::now();
     let before = search.cursor.as_deref().map(cursor_key).transpose()?;
-    let mut aggregate = Aggregate::wanted(snapshot, scan, search);
+    let mut aggregate = Aggregate::wanted(work.snapshot, scan, search);
+    // To count all rows, all have to be known.
+    let need = aggregate.is_none().then_some(Need { rows: search.limit, before });
+    let predicate = resolve::resolved(work, scan.signal, scan.range, &scan.predicate, need)?;
+    let scan = &Scan { predicate, ..scan.clone() };
     let observer = aggregate.as_mut().map(|aggregate| aggregate as &mut dyn Observer);
-    let (batches, cost) = snapshot.newest(scan, before, search.limit, observer, control)?;
+    let control = work.to_the_end();
+    let (batches, cost) = work.snapshot.newest(scan, before, search.limit, observer, &control)?;
+    work.count(cost);
     let rows: Vec<T> = batches.iter().flat_map(convert).collect();
     let last = batches.last().and_then(|batch| rows_of::key(scan.signal, batch));
     let cursor = last.filter(|_| search.limit > 0 && rows.len() == search.limit).map(cursor_text);
-    let mut page =
-        Page { rows, cursor, stats: stats(cost, begun)?, total: None, facets: None, histogram: None };
+    let mut page = Page { rows, cursor, stats: work.stats()?, total: None, facets: None, histogram: None };
     if let Some(aggregate) = aggregate {
         aggregate.finish(search, &mut page);
     }
@@ -301,6 +323,7 @@ impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Regex(message) => Self::invalid(message),
+            StoreError::Unresolved => Self::invalid(error.to_string()),
             StoreError::Cancelled => Self::Timeout("cancelled".to_owned()),
             StoreError::Memory(MemoryFull::Never { .. }) => Self::Memory(error.to_string()),
             StoreError::Memory(_) => Self::Short(error.to_string()),

@@ -34,6 +34,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/spans", get(spans))
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
+        .route("/api/complete", get(complete))
         .route("/api/services", get(services))
         .route("/api/sql", post(sql))
         .route("/api/compact", post(compact))
@@ -103,6 +104,16 @@ async fn trace(
     let id: TraceId = id.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))?;
     let trace = engine.trace(&reader, id).await?;
     Ok(json_answer(StatusCode::OK, &trace))
+}
+
+async fn complete(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let question = Params::read(query.as_deref(), &["q", "at", "signal", "from", "to"])?.completion()?;
+    let answer = engine.complete(&reader, &question).await?;
+    Ok(json_answer(StatusCode::OK, &answer))
 }
 
 async fn services(

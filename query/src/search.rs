@@ -7,10 +7,12 @@
 //! | module | what it does |
 //! |---|---|
 //! | `lexer` | characters to tokens: words, quoted text, regular expressions, `key:value`, operators |
-//! | `grammar` | tokens to `AND`, `OR`, `NOT` and groups |
+//! | `grammar` | tokens to `AND`, `OR`, `NOT`, groups, sets of spans and joins |
+//! | `condition` | what sets of spans mean in a search for spans and in one for traces |
 //! | `terms` | one token to one test: which field or attribute, at which level |
 //! | `values` | numbers with units, severities, ids, patterns |
 //! | `aliases` | old and new names of the semantic conventions |
+//! | `completion` | what can stand at a place of an unfinished search |
 //!
 //! Nothing here knows a column or a file, and no input makes it panic or recurse without bound.
 
@@ -19,12 +21,15 @@ mod grammar;
 mod terms;
 mod values;
 mod aliases;
+mod condition;
+pub(crate) mod completion;
 #[cfg(test)]
 mod tests;
 
 use model::{Predicate, Signal};
 
 use crate::QueryError;
+pub use condition::Condition;
 
 /// The longest search in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 << 10;
@@ -37,16 +42,66 @@ pub const PATTERNS_MAX: usize = 50;
 /// The largest compiled pattern in bytes; the storage room compiles with the same limit.
 pub const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a search for a signal. The empty text means everything.
+/// The most sets of spans of one search: each costs scans of its own.
+pub const SETS_MAX: usize = 16;
+/// The most joins of one search: each is a question of its own.
+pub const JOINS_MAX: usize = 4;
+
+/// What a search is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Logs,
+    Spans,
+    Traces,
+}
+
+impl Asked {
+    /// The word for it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Spans => "spans",
+            Self::Traces => "traces",
+        }
+    }
+
+    /// The rows that are looked at.
+    fn signal(self) -> Signal {
+        match self {
+            Self::Logs => Signal::Logs,
+            Self::Spans | Self::Traces => Signal::Spans,
+        }
+    }
+}
+
+/// Reads a search for rows of a signal. The empty text means everything. What is read may ask about other rows
+/// too ([`Predicate::is_of_one_row`]): the engine resolves that.
 ///
 /// # Errors
 ///
 /// [`QueryError::Bad`] with the place and what would fit there, for every text that is not a search; also for
 /// metrics, which have no search.
 pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
-    if signal == Signal::Metrics {
-        return Err(QueryError::invalid("metrics cannot be searched; logs and spans can"));
-    }
+    let asked = match signal {
+        Signal::Logs => Asked::Logs,
+        Signal::Spans => Asked::Spans,
+        Signal::Metrics => {
+            return Err(QueryError::invalid("metrics cannot be searched; logs and spans can"));
+        }
+    };
+    Ok(condition::dissolved(read(text, asked)?))
+}
+
+/// Reads a search for traces. The empty text means every trace.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_traces(text: &str) -> Result<Condition, QueryError> {
+    Ok(condition::condition(read(text, Asked::Traces)?))
+}
+
+fn read(text: &str, asked: Asked) -> Result<Predicate, QueryError> {
     if text.len() > QUERY_BYTES_MAX {
         let message = format!("the search has {} bytes; the most is {QUERY_BYTES_MAX}", text.len());
         return Err(QueryError::bad(
@@ -56,11 +111,11 @@ pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
         ));
     }
     let tokens = lexer::tokens(text)?;
-    grammar::predicate(&tokens, signal)
+    grammar::predicate(&tokens, asked)
 }
 
 /// The other names of an attribute in the semantic conventions, older and newer.
-pub(crate) fn other_names(key: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn other_names(key: &str) -> Vec<std::borrow::Cow<'static, str>> {
     aliases::of(key)
 }
 
@@ -105,3 +160,5 @@ impl<I: winnow::stream::Stream> winnow::error::ParserError<I> for Fault {
 
 /// What fits where a term may begin.
 const EXPECTED_TERM: &[&str] = &["a word", "key:value", "("];
+/// What fits after a set.
+const EXPECTED_AFTER_SET: &[&str] = &[">", ">>", "AND", "OR", "the end"];

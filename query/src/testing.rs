@@ -44,14 +44,18 @@ impl Fixture {
     }
 
     fn with(limits: Limits, memory_bytes: usize) -> Self {
+        Self::holding(limits, memory_bytes, vec![(Signal::Spans, spans()), (Signal::Logs, logs())])
+    }
+
+    /// An engine over these rows.
+    pub(crate) fn holding(limits: Limits, memory_bytes: usize, batches: Vec<(Signal, RecordBatch)>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let budget = MemoryBudget::new(memory_bytes);
         let store = Store::open(dir.path(), Options::within(Arc::clone(&budget))).unwrap();
-        for (signal, rows) in [(Signal::Spans, spans()), (Signal::Logs, logs())] {
+        for (number, (signal, rows)) in batches.into_iter().enumerate() {
             let answer = Answer::default();
-            let batch =
-                Batch { signal, rows, payload_hash: u128::from(signal.number()), repeatable: true, answer };
+            let batch = Batch { signal, rows, payload_hash: number as u128, repeatable: true, answer };
             runtime.block_on(store.write(&TenantName::default(), batch)).unwrap();
         }
         let engine = Engine::new(store, limits).unwrap();
@@ -69,7 +73,8 @@ pub(crate) fn texts(texts: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(texts.to_vec()))
 }
 
-fn ids<const N: usize>(ids: &[Option<[u8; N]>]) -> ArrayRef {
+/// A column of ids.
+pub(crate) fn ids<const N: usize>(ids: &[Option<[u8; N]>]) -> ArrayRef {
     Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(ids.iter().copied(), N as i32).unwrap())
 }
 

@@ -100,6 +100,9 @@ pub enum StoreError {
     /// A pattern in a predicate is no regular expression.
     #[error("regular expression: {0}")]
     Regex(String),
+    /// A predicate asks about other rows than the one it is tested on, and nobody answered that before.
+    #[error("joins and chains of spans cannot be asked here")]
+    Unresolved,
 }
 
 impl StoreError {

@@ -3,13 +3,17 @@
 //! A test of a dictionary column is made once per distinct value. A field or attribute that is absent fails
 //! every test; only `Not` turns that around.
 
+mod sets;
+
+use std::sync::Arc;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, ListArray, RecordBatch,
     StringArray, StructArray,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Int32Type};
-use model::{AnyValue, Field, Level, Predicate, Signal, Test, attributes, packed};
+use model::{AnyValue, Field, Level, Predicate, Signal, Test, TraceSet, attributes, packed};
 use regex::Regex;
 
 use crate::columns::REST;
@@ -17,6 +21,8 @@ use crate::error::{Result, StoreError};
 use crate::segment::form::{BODY_PARTS, BODY_TEMPLATE, BODY_VARIABLES};
 use crate::templates;
 use crate::text::{InTemplate, Phrase};
+
+pub(crate) use sets::Traces;
 
 /// The largest compiled regular expression in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -44,6 +50,9 @@ enum Node {
     /// The name of any of a span's events.
     EventName(Match),
     Attribute(Level, Key, Match),
+    Traces(sets::Traces),
+    /// Rows by their `seq`, in ascending order.
+    Rows(Arc<[i64]>),
 }
 
 #[derive(Debug)]
@@ -101,6 +110,9 @@ fn prepare(signal: Signal, predicate: &Predicate) -> Result<Node> {
         Predicate::Text(text) => Node::Text(Phrase::new(text)),
         Predicate::Attribute(level, key, test) => Node::Attribute(*level, Key::new(key), Match::new(test)?),
         Predicate::Field(field, test) => prepare_field(signal, *field, test)?,
+        Predicate::TraceIn(TraceSet::Ids(ids)) => Node::Traces(sets::Traces::new(ids)),
+        Predicate::Rows(seqs) => Node::Rows(Arc::clone(seqs)),
+        Predicate::TraceIn(TraceSet::Of(..)) | Predicate::Chain(_) => return Err(StoreError::Unresolved),
     })
 }
 
@@ -156,6 +168,8 @@ impl Node {
             Self::Column(column, _) => out.push((*column).to_owned()),
             Self::SeverityNumber(_) => out.push("severity_number".to_owned()),
             Self::EventName(_) => out.push("events".to_owned()),
+            Self::Traces(_) => out.push("trace_id".to_owned()),
+            Self::Rows(_) => out.push("seq".to_owned()),
             Self::Attribute(level, key, _) => {
                 out.extend(level_columns(*level).iter().map(|column| match *column {
                     REST => key.column.clone(),
@@ -169,9 +183,16 @@ impl Node {
         let rows = batch.num_rows();
         match self {
             Self::All => BooleanBuffer::new_set(rows),
-            Self::And(parts) => parts
-                .iter()
-                .fold(BooleanBuffer::new_set(rows), |bits, part| &bits & &part.evaluate(signal, batch)),
+            Self::And(parts) => {
+                let mut bits = BooleanBuffer::new_set(rows);
+                for part in parts {
+                    if bits.count_set_bits() == 0 {
+                        break;
+                    }
+                    bits = &bits & &part.evaluate(signal, batch);
+                }
+                bits
+            }
             Self::Or(parts) => parts
                 .iter()
                 .fold(BooleanBuffer::new_unset(rows), |bits, part| &bits | &part.evaluate(signal, batch)),
@@ -183,6 +204,8 @@ impl Node {
             }
             Self::EventName(test) => events(batch, |event, at| test.text(event_names(event).value(at))),
             Self::Attribute(level, key, test) => attribute_bits(batch, *level, key, test),
+            Self::Traces(traces) => traces.evaluate(batch),
+            Self::Rows(seqs) => sets::rows(batch, seqs),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! that is left.
 
 mod newest;
+mod needs;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -20,10 +21,13 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use model::predicate::RowKey;
 use model::{Field, Predicate, Signal, Test, TimeRange, TraceId, UnixNanos, packed, schema};
+pub(crate) use needs::INDEX_TRACES_MAX;
+use needs::{Needs, TracesHere};
+use roaring::RoaringBitmap;
 
 use crate::columns::{REST, key_of};
 use crate::error::{Result, StoreError};
-use crate::eval::Filter;
+use crate::eval::{Filter, Traces};
 use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
 
@@ -113,7 +117,10 @@ impl Snapshot {
         for source in work.sources() {
             let ended = work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| {
                 let rows = matching(batch, mask, columns)?;
-                if rows.num_rows() > 0 { each(&rows) } else { Ok(()) }
+                if rows.num_rows() > 0 {
+                    each(&rows)?;
+                }
+                Ok(ControlFlow::Continue(()))
             })?;
             if ended.is_break() {
                 stats.timed_out = true;
@@ -121,6 +128,48 @@ impl Snapshot {
             }
         }
         Ok(stats)
+    }
+
+    /// As [`Snapshot::visit`], the sources with the newest rows first, for as long as `each` wants to go on.
+    pub fn visit_while(
+        &self,
+        scan: &Scan,
+        columns: &[&'static str],
+        control: &Control,
+        each: &mut dyn FnMut(&RecordBatch) -> Result<ControlFlow<()>>,
+    ) -> Result<ScanStats> {
+        let work = Work::new(self.table(scan.signal), scan)?;
+        let wanted = work.columns(columns);
+        let mut stats = work.stats();
+        let mut enough = false;
+        for source in work.sources() {
+            let ended = work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| {
+                let rows = matching(batch, mask, columns)?;
+                if rows.num_rows() > 0 && each(&rows)?.is_break() {
+                    enough = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            if ended.is_break() {
+                stats.timed_out = !enough;
+                break;
+            }
+        }
+        Ok(stats)
+    }
+
+    /// The newest matching rows before `before`, at most `limit`, in no particular order, with these columns, their
+    /// times and `seq`.
+    pub fn newest_columns(
+        &self,
+        scan: &Scan,
+        columns: &[&'static str],
+        before: Option<RowKey>,
+        limit: usize,
+        control: &Control,
+    ) -> Result<(Vec<RecordBatch>, ScanStats)> {
+        newest::columns(self.table(scan.signal), scan, columns, before, limit, control)
     }
 
     /// All rows of a trace, whatever its time, at most `limit`.
@@ -141,7 +190,7 @@ impl Snapshot {
             let ended =
                 work.read(source, &["trace_id".to_owned()], &mut stats, control, &mut |_, mask, numbers| {
                     rows.extend(mask.values().set_indices().map(|at| numbers[at]));
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })?;
             let room = limit.saturating_sub(usize::try_from(found).unwrap_or(usize::MAX));
             found += rows.len() as u64;
@@ -165,8 +214,9 @@ pub(crate) enum Source {
     Sealed(usize),
 }
 
-/// Is given a batch, the mask of its matching rows, and the number of each row in its source.
-type EachBatch<'a> = dyn FnMut(&RecordBatch, &BooleanArray, &[u32]) -> Result<()> + 'a;
+/// Is given a batch, the mask of its matching rows, and the number of each row in its source. Says whether it wants
+/// more.
+type EachBatch<'a> = dyn FnMut(&RecordBatch, &BooleanArray, &[u32]) -> Result<ControlFlow<()>> + 'a;
 
 /// A scan made ready for a table.
 pub(crate) struct Work<'a> {
@@ -174,21 +224,16 @@ pub(crate) struct Work<'a> {
     scan: &'a Scan,
     filter: Filter,
     needs: Needs,
-}
-
-/// What a row's segment must have for the predicate to hold, as far as statistics can tell.
-#[derive(Debug, Default)]
-struct Needs {
-    service: Option<String>,
-    trace: Option<TraceId>,
+    /// The traces that every row must be in, if the predicate names any.
+    traces: Option<Traces>,
 }
 
 impl<'a> Work<'a> {
     pub(crate) fn new(table: &'a Table, scan: &'a Scan) -> Result<Self> {
         let filter = Filter::new(scan.signal, &scan.predicate)?;
-        let mut needs = Needs::default();
-        needs.collect(&scan.predicate);
-        Ok(Self { table, scan, filter, needs })
+        let needs = Needs::of(&scan.predicate);
+        let traces = needs.traces().map(Traces::new);
+        Ok(Self { table, scan, filter, needs, traces })
     }
 
     pub(crate) fn stats(&self) -> ScanStats {
@@ -227,7 +272,7 @@ impl<'a> Work<'a> {
     }
 
     /// Reads a source. `each` gets every batch with the mask of its matching rows and the number of each row
-    /// in the source. Breaks when the deadline has passed.
+    /// in the source. Breaks when the deadline has passed, or when `each` wants no more.
     pub(crate) fn read(
         &self,
         source: Source,
@@ -244,8 +289,7 @@ impl<'a> Work<'a> {
                 let batch = &self.table.fresh[at].batch;
                 let rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
                 stats.rows += rows.len() as u64;
-                each(batch, &self.mask(batch), &rows)?;
-                Ok(ControlFlow::Continue(()))
+                each(batch, &self.mask(batch), &rows)
             }
             Source::Sealed(at) => self.read_segment(&self.table.segments[at], columns, stats, control, each),
         }
@@ -259,15 +303,27 @@ impl<'a> Work<'a> {
         control: &Control,
         each: &mut EachBatch<'_>,
     ) -> Result<ControlFlow<()>> {
-        if !self.needs.may_be_in(segment)? {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let candidates = segment.candidates(&self.scan.predicate)?;
-        let rows = candidates.filter(|rows| rows.len() as f64 <= INDEX_SHARE_MAX * segment.meta.rows as f64);
-        if rows.as_ref().is_some_and(roaring::RoaringBitmap::is_empty) {
+        let Some(traces) = self.needs.in_segment(segment)? else { return Ok(ControlFlow::Continue(())) };
+        let candidates = match traces.few(&self.scan.predicate) {
+            Some(narrower) => segment.candidates(&narrower)?,
+            None => segment.candidates(&self.scan.predicate)?,
+        };
+        let mut rows =
+            candidates.filter(|rows| rows.len() as f64 <= INDEX_SHARE_MAX * segment.meta.rows as f64);
+        if rows.as_ref().is_some_and(RoaringBitmap::is_empty) {
             return Ok(ControlFlow::Continue(()));
         }
         stats.opened += 1;
+        let of_ids_alone = columns.iter().all(|column| column == "trace_id");
+        if let (TracesHere::These(_), false, Some(traces)) = (traces, of_ids_alone, &self.traces) {
+            rows = match self.rows_of_traces(segment, rows, traces, stats, control)? {
+                ControlFlow::Continue(rows) => rows,
+                ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+            };
+            if rows.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let (reader, numbers) =
             segment.read(Wanted::Columns(&columns), &Selection { rows, range: self.scan.range })?;
@@ -280,9 +336,41 @@ impl<'a> Work<'a> {
             stats.rows += batch.num_rows() as u64;
             stats.bytes += batch.get_array_memory_size() as u64;
             let rows: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
-            each(&batch, &self.mask(&batch), &rows)?;
+            if each(&batch, &self.mask(&batch), &rows)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Of these rows, or of all, those of the traces that the predicate names: their ids are read before anything
+    /// else of them is. `None` where most rows are left, and breaks when the deadline has passed.
+    fn rows_of_traces(
+        &self,
+        segment: &Segment,
+        rows: Option<RoaringBitmap>,
+        traces: &Traces,
+        stats: &mut ScanStats,
+        control: &Control,
+    ) -> Result<ControlFlow<(), Option<RoaringBitmap>>> {
+        let of = rows.as_ref().map_or(segment.meta.rows, RoaringBitmap::len);
+        let selection = Selection { rows, range: self.scan.range };
+        let (reader, numbers) = segment.read(Wanted::Columns(&["trace_id"]), &selection)?;
+        let mut numbers = numbers.iter();
+        let mut found = RoaringBitmap::new();
+        for batch in reader {
+            if control.check()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let batch = batch?;
+            stats.bytes += batch.get_array_memory_size() as u64;
+            let inside = traces.evaluate(&batch);
+            found.extend(
+                numbers.by_ref().take(batch.num_rows()).zip(&inside).filter(|row| row.1).map(|row| row.0),
+            );
+        }
+        let few = found.len() as f64 <= INDEX_SHARE_MAX * of as f64 || selection.rows.is_some();
+        Ok(ControlFlow::Continue(few.then_some(found)))
     }
 
     /// Which rows of a batch match, times included.
@@ -295,6 +383,25 @@ impl<'a> Work<'a> {
         let inside: BooleanArray =
             times.values().iter().map(|time| Some(self.scan.range.contains(UnixNanos(*time)))).collect();
         BooleanArray::new(matches.values() & inside.values(), None)
+    }
+
+    /// Columns of rows of a source, by their numbers in ascending order.
+    fn fetch_columns(&self, source: Source, rows: &[u32], columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        match source {
+            Source::Fresh(at) => {
+                let batch = &self.table.fresh[at].batch;
+                let names = batch.schema_ref().fields().iter().enumerate();
+                let wanted = names.filter(|(_, field)| columns.contains(&field.name().as_str()));
+                let columns = batch.project(&wanted.map(|(at, _)| at).collect::<Vec<_>>())?;
+                let chosen = arrow::array::UInt32Array::from(rows.to_vec());
+                Ok(vec![arrow::compute::take_record_batch(&columns, &chosen)?])
+            }
+            Source::Sealed(at) => {
+                let selection =
+                    Selection { rows: Some(rows.iter().copied().collect()), range: TimeRange::ALL };
+                self.table.segments[at].read(Wanted::Columns(columns), &selection)?.0.collect()
+            }
+        }
     }
 
     /// The rows of a source with all columns, by their numbers in ascending order.
@@ -311,30 +418,6 @@ impl<'a> Work<'a> {
                     self.table.segments[at].read(Wanted::All, &Selection { rows, range: TimeRange::ALL })?;
                 reader.map(|batch| Ok(packed::unpack(&batch?)?)).collect()
             }
-        }
-    }
-}
-
-impl Needs {
-    fn collect(&mut self, predicate: &Predicate) {
-        match predicate {
-            Predicate::And(parts) => parts.iter().for_each(|part| self.collect(part)),
-            Predicate::Field(Field::Service, Test::Equals(name)) => self.service = Some(name.clone()),
-            Predicate::Field(Field::Trace, Test::Equals(id)) => self.trace = id.parse().ok(),
-            _ => {}
-        }
-    }
-
-    fn may_be_in(&self, segment: &Segment) -> Result<bool> {
-        if let Some(service) = &self.service
-            && let Some(services) = &segment.footer()?.services
-            && !services.contains(service)
-        {
-            return Ok(false);
-        }
-        match &self.trace {
-            Some(trace) => segment.may_have_trace(&trace.0),
-            None => Ok(true),
         }
     }
 }

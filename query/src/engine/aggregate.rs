@@ -9,6 +9,7 @@ use storage::{Observer, Scan, Snapshot};
 use super::Search;
 use crate::columns::{Columns, hex};
 use crate::rows::{Bucket, FacetValue, Page};
+use crate::search;
 
 /// How many different values of a key are told apart; rows with further ones are not counted for it.
 const FACET_VALUES_MAX: usize = 10_000;
@@ -33,8 +34,8 @@ struct Facet {
 
 enum FacetSource {
     Column(&'static str),
-    /// An attribute, its key quoted, in these columns in order.
-    Attribute(String, &'static [&'static str]),
+    /// An attribute, its names quoted, in these columns in order.
+    Attribute(Vec<String>, &'static [&'static str]),
 }
 
 struct Histogram {
@@ -103,35 +104,35 @@ fn is_error(signal: Signal, columns: &Columns<'_>, row: usize) -> bool {
     }
 }
 
+/// The column of a field whose values are told apart, if the signal has it.
+pub(super) fn column_of(signal: Signal, key: &str) -> Option<&'static str> {
+    match (key, signal) {
+        ("service", _) => Some("service_name"),
+        ("namespace", _) => Some("service_namespace"),
+        ("environment", _) => Some("deployment_environment"),
+        ("version", _) => Some("service_version"),
+        ("instance", _) => Some("service_instance_id"),
+        ("scope", _) => Some("scope_name"),
+        ("name", Signal::Spans) => Some("name"),
+        ("kind", Signal::Spans) => Some("kind"),
+        ("status", Signal::Spans) => Some("status_code"),
+        ("severity" | "level", Signal::Logs) => Some("severity"),
+        ("event", Signal::Logs) => Some("event_name"),
+        ("trace", Signal::Spans | Signal::Logs) => Some("trace_id"),
+        _ => None,
+    }
+}
+
 impl Facet {
     fn new(signal: Signal, key: &str) -> Self {
-        let column = match (key, signal) {
-            ("service", _) => Some("service_name"),
-            ("namespace", _) => Some("service_namespace"),
-            ("environment", _) => Some("deployment_environment"),
-            ("version", _) => Some("service_version"),
-            ("instance", _) => Some("service_instance_id"),
-            ("scope", _) => Some("scope_name"),
-            ("name", Signal::Spans) => Some("name"),
-            ("kind", Signal::Spans) => Some("kind"),
-            ("status", Signal::Spans) => Some("status_code"),
-            ("severity" | "level", Signal::Logs) => Some("severity"),
-            ("event", Signal::Logs) => Some("event_name"),
-            ("trace", Signal::Spans | Signal::Logs) => Some("trace_id"),
-            _ => None,
-        };
+        let column = column_of(signal, key);
         let source = match (column, key.split_once('.')) {
             (Some(column), _) => FacetSource::Column(column),
-            (None, Some(("resource", key))) => {
-                FacetSource::Attribute(attributes::quote(key), &["resource_attributes"])
+            (None, Some(("resource", key))) => FacetSource::Attribute(names(key), &["resource_attributes"]),
+            (None, Some(("scope", key))) => FacetSource::Attribute(names(key), &["scope_attributes"]),
+            _ => {
+                FacetSource::Attribute(names(key), &["attributes", "scope_attributes", "resource_attributes"])
             }
-            (None, Some(("scope", key))) => {
-                FacetSource::Attribute(attributes::quote(key), &["scope_attributes"])
-            }
-            _ => FacetSource::Attribute(
-                attributes::quote(key),
-                &["attributes", "scope_attributes", "resource_attributes"],
-            ),
         };
         Self { key: key.to_owned(), source, counts: HashMap::new() }
     }
@@ -144,9 +145,10 @@ impl Facet {
                     columns.ids("trace_id").and_then(|ids| ids.is_valid(row).then(|| hex(ids.value(row))))
                 }
                 FacetSource::Column(column) => columns.text(column, row).map(str::to_owned),
-                FacetSource::Attribute(key, names) => {
-                    let stored =
-                        names.iter().find_map(|name| attributes::get_quoted(columns.text(name, row)?, key));
+                FacetSource::Attribute(keys, names) => {
+                    let stored = keys.iter().find_map(|key| {
+                        names.iter().find_map(|name| attributes::get_quoted(columns.text(name, row)?, key))
+                    });
                     let value = stored.and_then(attributes::parse_value);
                     value.and_then(|value| value.text().map(|text| text.into_owned()))
                 }
@@ -166,6 +168,12 @@ impl Facet {
         values.truncate(FACET_VALUES_SHOWN);
         (self.key, values)
     }
+}
+
+/// The names of an attribute, old and current, as they stand in stored text.
+fn names(key: &str) -> Vec<String> {
+    let others = search::other_names(key);
+    std::iter::once(key).chain(others.iter().map(AsRef::as_ref)).map(attributes::quote).collect()
 }
 
 impl Histogram {

@@ -1,3 +1,5 @@
+mod sets;
+
 use storage::Purpose;
 
 use super::*;
@@ -147,5 +149,49 @@ fn what_is_wrong_is_said() {
     for question in cases {
         let wrong = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &question));
         assert!(matches!(wrong, Err(QueryError::Bad { .. })), "{question:?}");
+    }
+}
+
+#[test]
+fn places_of_a_search_are_completed_from_the_data() {
+    let fixture = Fixture::new();
+    // A search with `|` at the place, what is searched, the first items as `kind text count`, and what is not offered.
+    let cases: [(&str, Signal, &[&str], &str); 16] = [
+        ("ser|", Signal::Spans, &["field service -"], "operator AND -"),
+        ("sta|", Signal::Spans, &["field status -"], "field duration -"),
+        ("status|", Signal::Spans, &["operator status: -", "field status -"], "operator status> -"),
+        ("duration|", Signal::Spans, &["operator duration: -", "operator duration> -"], ""),
+        ("sev|", Signal::Logs, &["field severity -"], ""),
+        ("sev|", Signal::Spans, &[], "field severity -"),
+        ("http.r|", Signal::Spans, &["attribute http.response.status_code ", "attribute http.route "], ""),
+        ("host|", Signal::Logs, &["attribute host.name -"], ""),
+        ("resource.ho|", Signal::Logs, &["attribute resource.host.name -"], ""),
+        ("service:|", Signal::Spans, &["value cart 2", "value payment 1"], ""),
+        ("service:\"pay|", Signal::Spans, &["value payment 1"], "value cart 2"),
+        ("name:|", Signal::Spans, &["value \"GET /cart\" 1", "value charge 1", "value ping 1"], ""),
+        ("kind:|", Signal::Spans, &["value server 2", "value internal 1", "value client -"], ""),
+        ("http.status_code:5| AND \"open", Signal::Spans, &["value 500 1"], ""),
+        ("a AN|", Signal::Spans, &["operator AND -"], "operator OR -"),
+        ("\"GET |", Signal::Spans, &[], "field service -"),
+    ];
+    for state in ["fresh", "compacted"] {
+        for (text, signal, first, absent) in &cases {
+            let at = text.find('|').unwrap();
+            let range = TimeRange::ALL;
+            let question = Completion { q: text.replace('|', ""), at, signal: *signal, range };
+            let answer =
+                fixture.runtime.block_on(fixture.engine.complete(&fixture.reader, &question)).unwrap();
+            let count = |item: &Item| item.count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let items: Vec<String> = answer
+                .items
+                .iter()
+                .map(|item| format!("{} {} {}", item.kind, item.text, count(item)))
+                .collect();
+            let begins = items.iter().zip(*first).all(|(item, first)| item.starts_with(first));
+            assert!(begins && items.len() >= first.len(), "{state}: {text}: {items:?}");
+            assert!(!items.iter().any(|item| item == absent), "{state}: {text}: {items:?}");
+            assert_eq!(answer.to, at, "{state}: {text}");
+        }
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
     }
 }

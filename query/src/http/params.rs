@@ -1,8 +1,8 @@
 //! The parameters of a question. Every one is checked, and one that nobody knows is refused by name.
 
-use model::{TimeRange, UnixNanos};
+use model::{Signal, TimeRange, UnixNanos};
 
-use crate::engine::Search;
+use crate::engine::{Completion, Search};
 use crate::error::QueryError;
 use crate::{LIMIT_DEFAULT, LIMIT_MAX, times};
 
@@ -61,6 +61,22 @@ impl Params {
                 .collect(),
             histogram: self.number("histogram", usize::MAX)?,
         })
+    }
+
+    /// A place in a search; without `at` its end.
+    pub(super) fn completion(&self) -> Result<Completion, QueryError> {
+        let q = self.get("q").unwrap_or_default().to_owned();
+        let signal = match self.get("signal") {
+            Some("logs") => Signal::Logs,
+            None | Some("spans" | "traces") => Signal::Spans,
+            Some(other) => {
+                let message = format!("signal is {other:?}, and none that is searched");
+                let expected = ["logs", "spans", "traces"].map(str::to_owned).to_vec();
+                return Err(QueryError::Bad { message, position: None, expected });
+            }
+        };
+        let at = self.number("at", usize::MAX)?.unwrap_or(q.len());
+        Ok(Completion { q, at, signal, range: self.range()? })
     }
 
     fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {

@@ -10,7 +10,7 @@ use super::{PATTERNS_MAX, aliases, values};
 use crate::QueryError;
 
 /// The own fields by name.
-const FIELDS: &[(&str, Field)] = &[
+pub(super) const FIELDS: &[(&str, Field)] = &[
     ("service", Field::Service),
     ("namespace", Field::Namespace),
     ("environment", Field::Environment),
@@ -30,8 +30,8 @@ const FIELDS: &[(&str, Field)] = &[
     ("scope", Field::Scope),
 ];
 
-const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer", "unspecified"];
-const STATUSES: &[&str] = &["unset", "ok", "error"];
+pub(super) const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer", "unspecified"];
+pub(super) const STATUSES: &[&str] = &["unset", "ok", "error"];
 
 /// The semantic conventions name log attributes so; elsewhere `log.` is the level.
 const LOG_NAMES: &[&str] = &["log.file.", "log.iostream", "log.record."];
@@ -45,6 +45,11 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn new(signal: Signal) -> Self {
         Self { signal, patterns: 0 }
+    }
+
+    /// Goes on with terms about another signal.
+    pub(super) fn search(&mut self, signal: Signal) {
+        self.signal = signal;
     }
 
     /// A word, a phrase, or a pattern for the field that says what a row is about.
@@ -184,11 +189,12 @@ impl Terms {
     fn attribute(&mut self, level: Level, name: &str, pair: &Pair<'_>) -> Result<Predicate, QueryError> {
         let test = self.related(pair)?;
         let attribute = |name: &str| Predicate::Attribute(level, name.to_owned(), test.clone());
-        let others: Vec<&str> = aliases::of(name).collect();
+        let others = aliases::of(name);
         if others.is_empty() {
             return Ok(attribute(name));
         }
-        Ok(Predicate::Or(std::iter::once(name).chain(others).map(attribute).collect()))
+        let names = std::iter::once(name).chain(others.iter().map(AsRef::as_ref));
+        Ok(Predicate::Or(names.map(attribute).collect()))
     }
 
     fn related(&mut self, pair: &Pair<'_>) -> Result<Test, QueryError> {

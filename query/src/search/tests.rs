@@ -1,11 +1,13 @@
 //! Searches and the predicates they mean, one a line; then what is wrong and where.
 
 use model::predicate::Compare;
-use model::{Field, Level, Predicate, Signal, Test};
+use model::{Field, Kinship, Level, Predicate, Signal, Test, TraceSet};
 use proptest::prelude::*;
 
-use super::{DEPTH_MAX, PATTERNS_MAX, QUERY_BYTES_MAX, TERMS_MAX, parse};
+use super::{DEPTH_MAX, JOINS_MAX, PATTERNS_MAX, QUERY_BYTES_MAX, SETS_MAX, TERMS_MAX, parse, parse_traces};
 use crate::QueryError;
+
+mod sets;
 
 /// A predicate in one short line: `&` and `|` in parentheses, `!` for not, `Field` capitalised, attributes
 /// with their level before a `.`.
@@ -30,6 +32,16 @@ fn render(predicate: &Predicate) -> String {
                 Level::Event => "event",
             };
             format!("{level}.{key}{}", render_test(test))
+        }
+        Predicate::TraceIn(TraceSet::Of(signal, asked)) => format!("in {signal} [{}]", render(asked)),
+        Predicate::TraceIn(TraceSet::Ids(ids)) => format!("in {} traces", ids.len()),
+        Predicate::Rows(seqs) => format!("{} rows", seqs.len()),
+        Predicate::Chain(chain) => {
+            let steps = chain.steps.iter().map(|(kinship, set)| match kinship {
+                Kinship::Child => format!(" > {{{}}}", render(set)),
+                Kinship::Descendant => format!(" >> {{{}}}", render(set)),
+            });
+            format!("{{{}}}{}", render(&chain.first), steps.collect::<String>())
         }
     }
 }
@@ -263,8 +275,10 @@ fn old_and_new_names_are_one() {
             "resource.deployment.environment:*",
             "(resource.deployment.environment? | resource.deployment.environment.name?)",
         ),
-        ("net.peer.name:db", "(any.net.peer.name=db | any.server.address=db)"),
-        ("server.address:db", "(any.server.address=db | any.net.host.name=db | any.net.peer.name=db)"),
+        ("net.peer.name:db", "(any.net.peer.name=db | any.client.address=db | any.server.address=db)"),
+        ("net.host.port:80", "(any.net.host.port=80 | any.server.port=80)"),
+        ("code.function:f", "(any.code.function=f | any.code.function.name=f)"),
+        ("k8s.pod.labels.app:x", "(any.k8s.pod.labels.app=x | any.k8s.pod.label.app=x)"),
         (r#""db.statement":SELECT*"#, "(any.db.statement~SELECT* | any.db.query.text~SELECT*)"),
     ];
     for (text, expected) in cases {
@@ -307,7 +321,8 @@ fn every_example_of_the_manual_is_a_search() {
     assert!(examples.len() > 40, "{examples:?}");
     for example in examples {
         let answers = [parse(&example, LOGS), parse(&example, SPANS)];
-        assert!(answers.iter().any(Result::is_ok), "{example:?}: {answers:?}");
+        let of_traces = parse_traces(&example);
+        assert!(answers.iter().any(Result::is_ok) || of_traces.is_ok(), "{example:?}: {answers:?}");
     }
 }
 
@@ -339,7 +354,6 @@ fn what_is_wrong_and_where() {
         (LOGS, "List<String>", 5, "needs quotes", "a number"),
         (LOGS, "count(x)", 5, "a blank is missing", "a blank"),
         (LOGS, "\"a\"b", 3, "a blank is missing", "a blank"),
-        (LOGS, "{\"a\":1}", 1, "a blank is missing", "a blank"),
         (LOGS, "a -> b", 2, "is no word", "a word"),
         (LOGS, "\"\"", 0, "is no word", "a word"),
         (LOGS, "x duration>5ms", 2, "logs have no `duration`", "log.duration"),
@@ -397,6 +411,24 @@ fn every_limit_is_kept_and_its_last_value_allowed() {
     assert!(parse(&"a ".repeat(TERMS_MAX), LOGS).is_ok());
     check_error(LOGS, &"a ".repeat(TERMS_MAX + 1), 2 * TERMS_MAX, "more than 1000 terms", "fewer terms");
 
+    assert!(parse(&"{a} ".repeat(SETS_MAX), SPANS).is_ok());
+    check_error(SPANS, &"{a} ".repeat(SETS_MAX + 1), 4 * SETS_MAX, "more than 16 sets", "fewer sets");
+    check_error(SPANS, &"{".repeat(1_000_000), QUERY_BYTES_MAX, "bytes", "a shorter search");
+    check_error(SPANS, &"{".repeat(QUERY_BYTES_MAX), 1, "does not stand in another", "(");
+    check_error(SPANS, &"}".repeat(QUERY_BYTES_MAX), 0, "before this brace", "a word");
+    check_error(
+        SPANS,
+        &format!("{}{{a}}", "(".repeat(DEPTH_MAX)),
+        DEPTH_MAX,
+        "groups stand",
+        "fewer parentheses",
+    );
+    let join = "trace in logs(a) ";
+    assert!(parse(&join.repeat(JOINS_MAX), SPANS).is_ok());
+    let position = join.len() * JOINS_MAX;
+    check_error(SPANS, &join.repeat(JOINS_MAX + 1), position, "more than 4 joins", "fewer joins");
+    check_error(SPANS, &"trace in spans(".repeat(4_000), 15, "does not stand in another", "a word");
+
     assert!(parse(&"a* ".repeat(PATTERNS_MAX), LOGS).is_ok());
     let position = 3 * PATTERNS_MAX;
     check_error(
@@ -412,18 +444,55 @@ fn every_limit_is_kept_and_its_last_value_allowed() {
 /// Text in which the signs of the language are common.
 fn searches() -> impl Strategy<Value = String> {
     let signs = [
-        "a", "b:", "duration", "severity", "trace", "log.", "\"", "\\", "/", "*", "(", ")", ":", ">", "<",
-        "=", "-", " ", "AND ", " OR ", "NOT ", "5", "ms", "1e9", "é", "\u{3000}", "\0",
+        "a",
+        "b:",
+        "duration",
+        "severity",
+        "trace",
+        "log.",
+        "\"",
+        "\\",
+        "/",
+        "*",
+        "(",
+        ")",
+        ":",
+        ">",
+        "<",
+        "=",
+        "-",
+        " ",
+        "AND ",
+        " OR ",
+        "NOT ",
+        "5",
+        "ms",
+        "1e9",
+        "é",
+        "\u{3000}",
+        "\0",
+        "{",
+        "}",
+        " > {",
+        "} >> {",
+        "trace in spans(",
+        "trace in logs(",
+        "spans where ",
     ];
     prop::collection::vec(prop::sample::select(signs.to_vec()), 0..40).prop_map(|signs| signs.concat())
 }
 
 /// Parses for every signal; an error's place is one in the text.
 fn never_panics(text: &str) {
-    for signal in Signal::ALL {
-        if let Err(QueryError::Bad { position: Some(position), .. }) = parse(text, signal) {
+    let answers = Signal::ALL.map(|signal| parse(text, signal).map(drop));
+    for answer in answers.into_iter().chain([parse_traces(text).map(drop)]) {
+        if let Err(QueryError::Bad { position: Some(position), .. }) = answer {
             assert!(text.is_char_boundary(position), "{text:?} at {position}");
         }
+    }
+    for at in 0..=text.len() {
+        let place = super::completion::place(text, at);
+        assert!(text.is_char_boundary(place.from) && place.from <= text.len(), "{text:?} at {at}");
     }
 }
 

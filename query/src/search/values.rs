@@ -40,7 +40,7 @@ const EXPECTED_NUMBER: &[&str] =
     &["a number", "a number with one of ns us ms s m h", "a number with one of B KB KiB MB MiB GB GiB"];
 
 /// Each severity with the first and last number of its range, and its other names.
-const SEVERITIES: &[(&str, f64, f64, &[&str])] = &[
+pub(super) const SEVERITIES: &[(&str, f64, f64, &[&str])] = &[
     ("trace", 1.0, 4.0, &[]),
     ("debug", 5.0, 8.0, &[]),
     ("info", 9.0, 12.0, &[]),

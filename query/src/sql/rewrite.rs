@@ -99,10 +99,8 @@ fn attribute(function: &Function) -> Result<Expr, QueryError> {
     };
     let prefix = table.map_or_else(String::new, |table| format!("{}.", Ident::with_quote('"', table)));
     let literal = |name: &str| Value::SingleQuotedString(name.to_owned()).to_string();
-    let mut names: Vec<&str> = vec![key];
-    for other in search::other_names(key) {
-        names.push(other);
-    }
+    let others = search::other_names(key);
+    let names: Vec<&str> = std::iter::once(key).chain(others.iter().map(AsRef::as_ref)).collect();
     let places = LEVELS.iter().flat_map(|level| {
         let prefix = &prefix;
         names.iter().map(move |name| format!("{prefix}{level}[{}]", literal(name)))

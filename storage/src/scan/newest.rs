@@ -5,10 +5,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::ControlFlow;
 
 use arrow::array::RecordBatch;
-use model::UnixNanos;
 use model::predicate::RowKey;
+use model::{UnixNanos, schema};
 
 use super::{Control, Observer, Scan, ScanStats, Source, Work, keys, matching};
 use crate::error::Result;
@@ -35,6 +36,15 @@ impl Best {
         self.heap.push(Reverse((key, source, row)));
     }
 
+    /// The rows of each source.
+    fn by_source(&self) -> BTreeMap<Source, Vec<u32>> {
+        let mut wanted: BTreeMap<Source, Vec<u32>> = BTreeMap::new();
+        for Reverse((_, source, row)) in &self.heap {
+            wanted.entry(*source).or_default().push(*row);
+        }
+        wanted
+    }
+
     /// Whether nothing at or before `last` can still get in.
     fn is_settled(&self, last: model::UnixNanos) -> bool {
         self.heap.len() == self.limit
@@ -42,22 +52,60 @@ impl Best {
     }
 }
 
+/// Whole rows, newest first, one batch a row.
 pub(super) fn newest(
     table: &Table,
     scan: &Scan,
     before: Option<RowKey>,
     limit: usize,
-    mut observer: Option<&mut dyn Observer>,
+    observer: Option<&mut dyn Observer>,
     control: &Control,
 ) -> Result<(Vec<RecordBatch>, ScanStats)> {
-    // Without anything to count, nothing at or after the end of the last page needs to be read again.
+    let scan = &narrowed(scan, before, observer.is_some());
+    let work = Work::new(table, scan)?;
+    let (best, stats) = select(&work, before, limit, observer, control)?;
+    Ok((fetch(&work, best)?, stats))
+}
+
+/// Columns of the newest rows, with their times and `seq`, in no particular order.
+pub(super) fn columns(
+    table: &Table,
+    scan: &Scan,
+    columns: &[&'static str],
+    before: Option<RowKey>,
+    limit: usize,
+    control: &Control,
+) -> Result<(Vec<RecordBatch>, ScanStats)> {
+    let scan = &narrowed(scan, before, false);
+    let work = Work::new(table, scan)?;
+    let (best, stats) = select(&work, before, limit, None, control)?;
+    let mut asked = vec!["seq", schema::time_column(scan.signal)];
+    asked.extend(columns);
+    let mut found = Vec::new();
+    for (source, mut rows) in best.by_source() {
+        rows.sort_unstable();
+        found.extend(work.fetch_columns(source, &rows, &asked)?);
+    }
+    Ok((found, stats))
+}
+
+/// Without anything to count, nothing at or after the end of the last page needs to be read again.
+fn narrowed(scan: &Scan, before: Option<RowKey>, observed: bool) -> Scan {
     let mut scan = scan.clone();
-    if let (Some(before), None) = (before, &observer) {
+    if let (Some(before), false) = (before, observed) {
         let end = UnixNanos(before.time.0.saturating_add(1));
         scan.range.to = Some(scan.range.to.map_or(end, |to| to.min(end)));
     }
-    let scan = &scan;
-    let work = Work::new(table, scan)?;
+    scan
+}
+
+fn select(
+    work: &Work<'_>,
+    before: Option<RowKey>,
+    limit: usize,
+    mut observer: Option<&mut dyn Observer>,
+    control: &Control,
+) -> Result<(Best, ScanStats)> {
     let mut asked = vec!["seq"];
     let observed = observer.as_ref().map(|observer| observer.columns()).unwrap_or_default();
     asked.extend(&observed);
@@ -73,11 +121,11 @@ pub(super) fn newest(
             if let Some(observer) = &mut observer {
                 observer.observe(&matching(batch, mask, &observed)?);
             }
-            let keys = keys(scan.signal, batch);
+            let keys = keys(work.scan.signal, batch);
             for at in mask.values().set_indices() {
                 best.offer(keys[at], source, rows[at]);
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         if ended.is_break() {
             stats.timed_out = true;
@@ -89,17 +137,12 @@ pub(super) fn newest(
     if let Some(unread) = stats.unread {
         best.heap.retain(|Reverse((key, ..))| key.time > unread);
     }
-    Ok((fetch(&work, best)?, stats))
+    Ok((best, stats))
 }
 
-/// Whole rows of the winners, newest first, one batch a row.
 fn fetch(work: &Work<'_>, best: Best) -> Result<Vec<RecordBatch>> {
-    let mut wanted: BTreeMap<Source, Vec<u32>> = BTreeMap::new();
-    for Reverse((_, source, row)) in &best.heap {
-        wanted.entry(*source).or_default().push(*row);
-    }
     let mut found: Vec<(RowKey, RecordBatch)> = Vec::with_capacity(best.heap.len());
-    for (source, mut rows) in wanted {
+    for (source, mut rows) in best.by_source() {
         rows.sort_unstable();
         for batch in work.fetch(source, &rows)? {
             for (row, key) in keys(work.scan.signal, &batch).into_iter().enumerate() {

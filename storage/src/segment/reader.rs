@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use model::{Predicate, Signal, TimeRange, schema};
+use model::{Predicate, Signal, TimeRange, TraceId, schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -102,11 +102,21 @@ impl Segment {
 
     /// Whether rows of a trace may be here.
     pub(crate) fn may_have_trace(&self, id: &[u8; 16]) -> Result<bool> {
-        let filter = match self.caches.filters.get(&self.meta.id) {
-            Some(filter) => filter,
-            None => self.read_footer()?.1,
-        };
-        Ok(filter.as_ref().is_some_and(|filter| filter.may_have(id)))
+        Ok(self.filter()?.as_ref().is_some_and(|filter| filter.may_have(id)))
+    }
+
+    /// Those of these traces that may have rows here.
+    pub(crate) fn traces_here(&self, ids: &[TraceId]) -> Result<Vec<TraceId>> {
+        let filter = self.filter()?;
+        let Some(filter) = filter.as_ref() else { return Ok(Vec::new()) };
+        Ok(ids.iter().copied().filter(|id| filter.may_have(&id.0)).collect())
+    }
+
+    fn filter(&self) -> Result<Cached<Option<StoredFilter>>> {
+        match self.caches.filters.get(&self.meta.id) {
+            Some(filter) => Ok(filter),
+            None => Ok(self.read_footer()?.1),
+        }
     }
 
     /// Reads statistics and filter, which stand in one file under one checksum, and keeps both.

@@ -8,7 +8,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use hashbrown::{HashMap, HashSet};
-use model::{AnyValue, Field, Level, Predicate, Signal, Test, TraceId, attributes};
+use model::{AnyValue, Field, Level, Predicate, Signal, Test, TraceId, TraceSet, attributes};
 use roaring::RoaringBitmap;
 use tantivy::directory::{OwnedBytes, RamDirectory};
 use tantivy::indexer::SingleSegmentIndexWriter;
@@ -22,6 +22,7 @@ use super::{Fields, WRITER_BYTES, term};
 use crate::columns::{REST, key_of};
 use crate::error::{Result, StoreError};
 use crate::eval::EXCEPTION_MESSAGE;
+use crate::scan::INDEX_TRACES_MAX;
 use crate::segment::form::{BODY_TEMPLATE, BODY_VARIABLES};
 use crate::templates;
 use crate::text;
@@ -479,6 +480,11 @@ impl Blocks {
                 }
                 Err(_) => None,
             },
+            Predicate::TraceIn(TraceSet::Ids(ids)) if ids.len() <= INDEX_TRACES_MAX => {
+                let mut blocks = RoaringBitmap::new();
+                ids.iter().for_each(|id| self.filtered(hash(Place::Trace, &id.0), &mut blocks));
+                Some(blocks)
+            }
             _ => None,
         })
     }

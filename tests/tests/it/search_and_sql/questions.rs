@@ -90,12 +90,42 @@ const CASES: &[Case] = &[
     Case("spans", "http.response.status_code>1000", ""),
     Case("spans", "db.system.name:*", "S3"),
     Case("spans", "NOT service:frontend NOT service:checkout", "S6 S5"),
+    // Old and current names, number and text.
+    Case("spans", "http.status_code:200", "S4"),
+    Case("spans", "http.status_code>=200", "S4"),
+    Case("spans", "db.system:postgresql", "S3"),
+    // Sets of spans.
+    Case("spans", "{ service:frontend }", "S4 S1"),
+    Case("spans", "{ service:frontend } > { service:checkout }", "S2"),
+    Case("spans", "{ service:frontend } >> { service:checkout }", "S3 S2"),
+    Case("spans", "{ service:frontend } > { service:checkout } > { kind:client }", "S3"),
+    Case("spans", "{ service:checkout } >> { service:frontend }", ""),
+    Case("spans", "{ } > { }", "S5 S3 S2"),
+    Case("spans", "NOT ({ } > { })", "S6 S4 S1"),
+    Case("spans", "({ service:frontend } >> { status:ok }) OR service:shipping", "S6 S3"),
+    Case("spans", "spans where { status:error } > { } duration<1s", "S3 S2"),
+    // Joins.
+    Case("logs", "trace in spans(service:checkout status:error)", "L1"),
+    Case("logs", "logs where trace in spans({ service:frontend } > { service:checkout })", "L1"),
+    Case("logs", "trace in spans(service:catalog)", ""),
+    Case("logs", "severity:error NOT trace in spans(service:checkout)", "L10"),
+    Case("logs", "trace in spans(service:checkout) OR \"order placed\"", "L3 L1"),
+    Case("spans", "trace in logs(\"connection refused\")", "S3 S2 S1"),
+    Case("spans", "trace in logs(\"connection refused\") kind:server", "S2 S1"),
+    Case("spans", "{ trace in logs(refused) } > { kind:client }", "S3"),
     // Traces with a span that matches, by their root.
     Case("traces", "", "T3 T2 T1"),
     Case("traces", "service:checkout", "T1"),
     Case("traces", "status:error", "T1"),
     Case("traces", "\"cache get\"", "T2"),
     Case("traces", "service:nobody", ""),
+    Case("traces", "{ service:frontend } > { service:checkout }", "T1"),
+    Case("traces", "{ service:frontend } > { }", "T2 T1"),
+    Case("traces", "{ service:frontend } AND { service:catalog }", "T2"),
+    Case("traces", "{ service:frontend } AND NOT { status:error }", "T2"),
+    Case("traces", "NOT { service:frontend }", "T3"),
+    Case("traces", "{ service:catalog } OR { kind:consumer }", "T3 T2"),
+    Case("traces", "traces where trace in logs(refused)", "T1"),
 ];
 
 /// Asks every question, compares, and gives back the rows.
