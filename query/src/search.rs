@@ -42,10 +42,10 @@ pub const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// # Errors
 ///
 /// [`QueryError::Bad`] with the place and what would fit there, for every text that is not a search; also for
-/// metrics, which have no search.
+/// metrics and red, which have no search.
 pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
-    if signal == Signal::Metrics {
-        return Err(QueryError::invalid("metrics cannot be searched; logs and spans can"));
+    if matches!(signal, Signal::Metrics | Signal::Red) {
+        return Err(QueryError::invalid(format!("{signal} cannot be searched; logs and spans can")));
     }
     if text.len() > QUERY_BYTES_MAX {
         let message = format!("the search has {} bytes; the most is {QUERY_BYTES_MAX}", text.len());
