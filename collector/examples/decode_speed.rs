@@ -178,6 +178,7 @@ fn request(signal: Signal, resources: usize, records: usize) -> Vec<u8> {
             });
             ExportMetricsServiceRequest { resource_metrics: resource_metrics.collect() }.encode_to_vec()
         }
+        Signal::Red => unreachable!("no client sends it"),
     }
 }
 

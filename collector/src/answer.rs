@@ -44,6 +44,7 @@ impl ExportResponse {
             Signal::Spans => "rejectedSpans",
             Signal::Logs => "rejectedLogRecords",
             Signal::Metrics => "rejectedDataPoints",
+            Signal::Red => "rejectedRows",
         };
         json!({"partialSuccess": {rejected: partial.rejected.to_string(), "errorMessage": partial.error_message}})
     }

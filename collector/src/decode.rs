@@ -41,6 +41,8 @@ const ATTRIBUTES_PER_RECORD_MAX: usize = 1024;
 
 /// How long an attribute's value may be in bytes, unless configured.
 const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
+/// Why there is nothing to decode of a signal that clients do not send.
+const ROLLED_UP: &str = "red is rolled up from spans, and no client sends it";
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,7 @@ pub fn decode(
         Signal::Spans => run(spans::SpanTable::default(), &payload, &mut context)?,
         Signal::Logs => run(logs::LogTable::default(), &payload, &mut context)?,
         Signal::Metrics => run(metrics::MetricTable::default(), &payload, &mut context)?,
+        Signal::Red => return Err(DecodeError::Columns(ArrowError::SchemaError(ROLLED_UP.to_owned()))),
     };
     let Context { notes, repeatable, .. } = context;
     let batch = Batch { signal, rows, payload_hash, repeatable, answer: notes.answer() };

@@ -13,6 +13,7 @@ pub mod attributes;
 pub mod packed;
 pub mod schema;
 mod batch;
+mod sketch;
 pub mod predicate;
 
 pub use attributes::{AnyValue, AttributesWriter};
@@ -20,5 +21,6 @@ pub use batch::{Answer, Batch};
 pub use id::{IdError, SpanId, TraceId};
 pub use predicate::{Chain, Field, Kinship, Level, Predicate, Test, TraceSet};
 pub use signal::Signal;
+pub use sketch::{Sketch, SketchError};
 pub use tenant::{Reader, Streams, TenantId, TenantName, TenantNameError};
 pub use time::{TimeRange, UnixNanos};

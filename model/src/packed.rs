@@ -65,6 +65,7 @@ pub fn schema(signal: Signal, attribute_columns: impl IntoIterator<Item = Field>
         Signal::Spans => &SPANS,
         Signal::Logs => &LOGS,
         Signal::Metrics => &METRICS,
+        Signal::Red => &RED,
     };
     let fields = fixed.iter().cloned().chain(attribute_columns.into_iter().map(Arc::new));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -74,6 +75,7 @@ pub fn schema(signal: Signal, attribute_columns: impl IntoIterator<Item = Field>
 static SPANS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Spans));
 static LOGS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Logs));
 static METRICS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Metrics));
+static RED: LazyLock<Vec<FieldRef>> = LazyLock::new(|| fixed(Signal::Red));
 
 fn fixed(signal: Signal) -> Vec<FieldRef> {
     let wire = schema::wire(signal);

@@ -26,7 +26,7 @@ pub const STORE_COLUMNS: [&str; 2] = ["seq", "received_time"];
 pub fn time_column(signal: Signal) -> &'static str {
     match signal {
         Signal::Spans => "start_time",
-        Signal::Logs | Signal::Metrics => "time",
+        Signal::Logs | Signal::Metrics | Signal::Red => "time",
     }
 }
 
@@ -36,6 +36,7 @@ pub fn stored(signal: Signal) -> SchemaRef {
         Signal::Spans => Arc::clone(&SPANS),
         Signal::Logs => Arc::clone(&LOGS),
         Signal::Metrics => Arc::clone(&METRICS),
+        Signal::Red => Arc::clone(&RED),
     }
 }
 
@@ -223,6 +224,27 @@ static METRICS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("series", DataType::Int64, false),
         json(text("metadata")),
     ])
+});
+
+static RED: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        bigint("seq"),
+        Field::new("received_time", timestamp(), true),
+        Field::new("time", timestamp(), false),
+        text("deployment_environment"),
+        text("service_namespace"),
+        Field::new("service_name", dictionary(), false),
+        Field::new("operation", dictionary(), false),
+        Field::new("kind", dictionary(), false),
+        text("peer"),
+        text("service_version"),
+        text("service_instance_id"),
+        Field::new("calls", DataType::Float64, false),
+        Field::new("errors", DataType::Float64, false),
+        Field::new("duration", DataType::Binary, false),
+        text("peer_type"),
+        Field::new("entry", DataType::Boolean, false),
+    ]))
 });
 
 #[cfg(test)]

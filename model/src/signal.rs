@@ -13,11 +13,16 @@ pub enum Signal {
     Logs = 2,
     /// Metric data points, with their exemplars.
     Metrics = 3,
+    /// Rate, errors and durations, rolled up from spans. No client sends it.
+    Red = 4,
 }
 
 impl Signal {
     /// Every signal there is.
-    pub const ALL: [Self; 3] = [Self::Spans, Self::Logs, Self::Metrics];
+    pub const ALL: [Self; 4] = [Self::Spans, Self::Logs, Self::Metrics, Self::Red];
+
+    /// The signals that clients send.
+    pub const SENT: [Self; 3] = [Self::Spans, Self::Logs, Self::Metrics];
 
     /// The number that stands for this signal on disk.
     pub fn number(self) -> u16 {
@@ -35,6 +40,7 @@ impl Signal {
             Self::Spans => "spans",
             Self::Logs => "logs",
             Self::Metrics => "metrics",
+            Self::Red => "red",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 /// The number of nanoseconds in a second.
 const SECOND: i64 = 1_000_000_000;
+/// The number of nanoseconds in a minute.
+const MINUTE: i64 = 60 * SECOND;
 
 /// A point in time in nanoseconds since 1970 UTC. Arithmetic saturates; nothing here panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -27,6 +29,11 @@ impl UnixNanos {
     /// This time with its fraction of a second cut off.
     pub fn to_the_second(self) -> Self {
         Self(self.0.div_euclid(SECOND).saturating_mul(SECOND))
+    }
+
+    /// The beginning of the minute this time lies in; the first minute that can be stored begins a little late.
+    pub fn to_the_minute(self) -> Self {
+        Self(self.0.div_euclid(MINUTE).saturating_mul(MINUTE))
     }
 
     /// Nanoseconds from `earlier` to here, negative if it is later.
@@ -64,6 +71,15 @@ impl TimeRange {
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time < to)
     }
 
+    /// The range with its ends moved outward to whole minutes.
+    pub fn whole_minutes(&self) -> Self {
+        let up = |time: UnixNanos| match time.to_the_minute() {
+            minute if minute == time => minute,
+            minute => UnixNanos(minute.0.saturating_add(MINUTE)),
+        };
+        Self { from: self.from.map(UnixNanos::to_the_minute), to: self.to.map(up) }
+    }
+
     /// Whether any time from `first` to `last`, both included, lies inside.
     pub fn overlaps(&self, first: UnixNanos, last: UnixNanos) -> bool {
         self.from.is_none_or(|from| from <= last) && self.to.is_none_or(|to| first < to)
@@ -83,6 +99,23 @@ mod tests {
         assert!(range.overlaps(UnixNanos(0), UnixNanos(10)));
         assert!(!range.overlaps(UnixNanos(20), UnixNanos(30)));
         assert!(TimeRange::ALL.contains(UnixNanos::MAX));
+    }
+
+    #[test]
+    fn ranges_widen_to_whole_minutes() {
+        let cases = [
+            (Some(0), Some(MINUTE), Some(0), Some(MINUTE)),
+            (Some(1), Some(MINUTE + 1), Some(0), Some(2 * MINUTE)),
+            (Some(-1), None, Some(-MINUTE), None),
+            (None, Some(i64::MAX), None, Some(i64::MAX)),
+        ];
+        let range = |from: Option<i64>, to: Option<i64>| TimeRange {
+            from: from.map(UnixNanos),
+            to: to.map(UnixNanos),
+        };
+        for (from, to, wide_from, wide_to) in cases {
+            assert_eq!(range(from, to).whole_minutes(), range(wide_from, wide_to));
+        }
     }
 
     #[test]

@@ -7,8 +7,11 @@ mod chains;
 mod resolve;
 mod trace_list;
 mod traces;
+mod calls;
 mod services;
 mod complete;
+mod service;
+mod graph;
 
 #[cfg(test)]
 mod tests;
@@ -26,12 +29,16 @@ use storage::{
 use tokio::sync::Semaphore;
 
 use crate::error::QueryError;
-use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary};
+use crate::rows::{
+    Edge, Instance, Log, Node, Operation, Page, Partial, Point, Service, ServiceKey, Span, Stats, Trace,
+    TraceSummary,
+};
 use crate::sql::{SqlAnswer, SqlEngine};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
 use resolve::Need;
+pub use service::ServiceQuestion;
 use work::Work;
 
 /// The most bars of a histogram.
@@ -44,6 +51,9 @@ const SCAN_BYTES: usize = 4 << 20;
 const ROW_BYTES: usize = 1024;
 /// No scan reserves more than the memory of all queries divided by this.
 const SCAN_SHARE: usize = 8;
+
+/// Rows that need as much memory as the spans that a graph joins.
+const GRAPH_ROWS: usize = graph::JOINED_MAX * graph::JOINED_BYTES / ROW_BYTES;
 
 /// A search, as the API's parameters say it.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +77,44 @@ pub struct Search {
 pub struct Services {
     /// By calls, most first.
     pub services: Vec<Service>,
-    /// The range that was really covered: the one asked for, or that of the stored spans.
+    /// The range that was really covered: the one asked for in whole minutes, or that of the stored spans.
+    pub range: TimeRange,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// One service over a range of time.
+#[derive(Debug, Clone)]
+pub struct ServiceDetail {
+    /// The service, as in the list of services. Namespace and environment are what was asked for where several are
+    /// merged.
+    pub service: Service,
+    /// What was taken together: the services of the name that were asked for.
+    pub merged: Vec<ServiceKey>,
+    /// By calls, most first.
+    pub operations: Vec<Operation>,
+    /// By calls, most first.
+    pub instances: Vec<Instance>,
+    /// By time; stretches without calls are left out.
+    pub series: Vec<Point>,
+    /// How long a stretch of the series is, in nanoseconds.
+    pub step_ns: i64,
+    /// Whom it calls and who calls it, whatever their namespace and environment.
+    pub edges: Vec<Edge>,
+    /// The range that was really covered: the one asked for in whole minutes, or that of the stored spans.
+    pub range: TimeRange,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// Who calls whom over a range of time.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    /// By name.
+    pub nodes: Vec<Node>,
+    /// By calls, most first.
+    pub edges: Vec<Edge>,
+    /// The range that was really covered.
     pub range: TimeRange,
     /// What it cost.
     pub stats: Stats,
@@ -146,6 +193,22 @@ impl Engine {
     /// Services by rate, errors and duration.
     pub async fn services(&self, reader: &Reader, range: TimeRange) -> Result<Services, QueryError> {
         self.ask(reader, 0, move |snapshot, control| services::list(snapshot, range, control)).await
+    }
+
+    /// One service. `NotFound` if nothing of it is stored in the range.
+    pub async fn service(
+        &self,
+        reader: &Reader,
+        question: &ServiceQuestion,
+    ) -> Result<ServiceDetail, QueryError> {
+        let question = question.clone();
+        self.ask(reader, GRAPH_ROWS, move |snapshot, control| service::one(snapshot, &question, control))
+            .await
+    }
+
+    /// The graph of services.
+    pub async fn graph(&self, reader: &Reader, range: TimeRange) -> Result<Graph, QueryError> {
+        self.ask(reader, GRAPH_ROWS, move |snapshot, control| graph::graph(snapshot, range, control)).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.

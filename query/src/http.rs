@@ -14,7 +14,7 @@ use model::{Reader, TraceId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Search};
+use crate::engine::{Engine, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
 use crate::sql::SqlAnswer;
@@ -36,6 +36,8 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/traces/{id}", get(trace))
         .route("/api/complete", get(complete))
         .route("/api/services", get(services))
+        .route("/api/services/{name}", get(service))
+        .route("/api/graph", get(graph))
         .route("/api/sql", post(sql))
         .route("/api/compact", post(compact))
         .route("/api/{*rest}", axum::routing::any(unknown))
@@ -123,14 +125,64 @@ async fn services(
 ) -> Answer {
     let range = Params::read(query.as_deref(), &["from", "to"])?.range()?;
     let answer = engine.services(&reader, range).await?;
-    let time = |time: Option<model::UnixNanos>| time.map(|time| time.to_string());
     let body = json!({
         "services": answer.services,
-        "from": time(answer.range.from),
-        "to": time(answer.range.to),
+        "from": end(answer.range.from),
+        "to": end(answer.range.to),
         "stats": answer.stats,
     });
     Ok(json_answer(StatusCode::OK, &body))
+}
+
+async fn service(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let params = Params::read(query.as_deref(), &["namespace", "environment", "from", "to"])?;
+    let question = ServiceQuestion {
+        name,
+        namespace: params.text("namespace"),
+        environment: params.text("environment"),
+        range: params.range()?,
+    };
+    let answer = engine.service(&reader, &question).await?;
+    let body = json!({
+        "service": answer.service,
+        "merged": answer.merged,
+        "operations": answer.operations,
+        "edges": answer.edges,
+        "instances": answer.instances,
+        "series": answer.series,
+        "step_ns": answer.step_ns,
+        "from": end(answer.range.from),
+        "to": end(answer.range.to),
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
+}
+
+async fn graph(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let range = Params::read(query.as_deref(), &["from", "to"])?.range()?;
+    let answer = engine.graph(&reader, range).await?;
+    let body = json!({
+        "nodes": answer.nodes,
+        "edges": answer.edges,
+        "from": end(answer.range.from),
+        "to": end(answer.range.to),
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
+}
+
+/// An end of a range as answers have it.
+fn end(time: Option<model::UnixNanos>) -> Option<String> {
+    time.map(|time| time.to_string())
 }
 
 #[derive(serde::Deserialize)]

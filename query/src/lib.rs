@@ -18,7 +18,9 @@ mod http;
 #[cfg(test)]
 mod testing;
 
-pub use engine::{Completion, Completions, Engine, Item, Limits, Search, Services};
+pub use engine::{
+    Completion, Completions, Engine, Graph, Item, Limits, Search, ServiceDetail, ServiceQuestion, Services,
+};
 pub use error::QueryError;
 pub use http::{request_id, router};
 pub use sql::SqlAnswer;

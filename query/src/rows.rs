@@ -193,6 +193,100 @@ pub struct Service {
     pub versions: Vec<String>,
 }
 
+/// An operation of a service, under `other` where a service has too many names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The name of its spans.
+    pub name: String,
+    /// Their kind.
+    pub kind: String,
+    /// How often it was called.
+    pub calls: f64,
+    /// How often with status `error`.
+    pub errors: f64,
+    /// Calls per second over the range of the question.
+    pub rate_per_s: f64,
+    /// Errors per call.
+    pub error_ratio: f64,
+    /// Median duration in nanoseconds.
+    pub p50_ns: Option<f64>,
+    /// 95th percentile.
+    pub p95_ns: Option<f64>,
+    /// 99th percentile.
+    pub p99_ns: Option<f64>,
+}
+
+/// An instance of a service, of one version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its name; null of spans that name none.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// Calls answered.
+    pub calls: f64,
+    /// Those of them with status `error`.
+    pub errors: f64,
+    /// Errors per call.
+    pub error_ratio: f64,
+    /// Median duration in nanoseconds.
+    pub p50_ns: Option<f64>,
+    /// 95th percentile.
+    pub p95_ns: Option<f64>,
+    /// 99th percentile.
+    pub p99_ns: Option<f64>,
+}
+
+/// A stretch of time of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// When it begins.
+    #[serde(with = "nanos")]
+    pub time: i64,
+    /// Calls answered.
+    pub calls: f64,
+    /// Those of them with status `error`.
+    pub errors: f64,
+    /// 95th percentile of their durations.
+    pub p95_ns: Option<f64>,
+}
+
+/// Whom a service calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The service that calls.
+    pub from: String,
+    /// Whom: a node's name.
+    pub to: String,
+    /// `call`, or `async` where the other side works on it later.
+    pub kind: String,
+    /// How often.
+    pub calls: f64,
+    /// How often with status `error`.
+    pub errors: f64,
+    /// 95th percentile of the durations: of the side that is called if that is a service whose spans are stored.
+    pub p95_ns: Option<f64>,
+}
+
+/// A place of the service graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// `service database queue external`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A service told apart from others of its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceKey {
+    /// `service.namespace`.
+    pub namespace: Option<String>,
+    /// `deployment.environment.name`.
+    pub environment: Option<String>,
+}
+
 /// What a question cost, and whether its answer is whole.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Stats {

@@ -80,13 +80,13 @@ impl Asked {
 /// # Errors
 ///
 /// [`QueryError::Bad`] with the place and what would fit there, for every text that is not a search; also for
-/// metrics, which have no search.
+/// metrics and red, which have no search.
 pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
     let asked = match signal {
         Signal::Logs => Asked::Logs,
         Signal::Spans => Asked::Spans,
-        Signal::Metrics => {
-            return Err(QueryError::invalid("metrics cannot be searched; logs and spans can"));
+        Signal::Metrics | Signal::Red => {
+            return Err(QueryError::invalid(format!("{signal} cannot be searched; logs and spans can")));
         }
     };
     Ok(condition::dissolved(read(text, asked)?))

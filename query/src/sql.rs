@@ -1,12 +1,14 @@
 //! Read-only SQL over the tables, through DataFusion.
 //!
 //! What SCHEMA.md promises on top of plain SQL: ids compare with hexadecimal text ([`planner`]), an attribute
-//! map answers `attributes['key']` as text and compares with numbers as a number ([`functions`]). Statements
+//! map answers `attributes['key']` as text and compares with numbers as a number ([`functions`]), quantiles are
+//! read from the durations of `red` ([`sketches`]). Statements
 //! other than queries are refused twice: here by a list of what is allowed, and in the plan.
 
 mod threads;
 mod rewrite;
 mod functions;
+mod sketches;
 mod planner;
 mod below_union;
 mod yielding;
@@ -31,7 +33,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -103,6 +105,15 @@ const TRACES_VIEW: &str = "
            array_sort(array_agg(DISTINCT service_name)) AS services,
            max(weight) AS weight
     FROM spans GROUP BY trace_id";
+
+/// The `red` table: rows of one minute and key as one, which lie in several parts until they are merged.
+const RED_VIEW: &str = "
+    SELECT time, deployment_environment, service_namespace, service_name, operation, kind, peer,
+           service_version, service_instance_id, sum(calls) AS calls, sum(errors) AS errors,
+           sketch_merge(duration) AS duration, peer_type, entry
+    FROM red_parts
+    GROUP BY time, deployment_environment, service_namespace, service_name, operation, kind, peer,
+             service_version, service_instance_id, peer_type, entry";
 
 /// The answer to a query.
 #[derive(Debug, Clone)]
@@ -252,16 +263,24 @@ impl SqlEngine {
         state.register_udf(Arc::new(ScalarUDF::from(functions::AttributeText::default())))?;
         state.register_udf(Arc::new(ScalarUDF::from(functions::IdText::default())))?;
         state.register_udf(Arc::new(ScalarUDF::from(functions::Matches::default())))?;
+        state.register_udf(Arc::new(ScalarUDF::from(sketches::Quantile::default())))?;
+        for merge in [sketches::Merge::quantile(), sketches::Merge::sketch()] {
+            state.register_udaf(Arc::new(AggregateUDF::from(merge)))?;
+        }
         state.register_function_rewrite(Arc::new(planner::Coerce))?;
         for name in FUNCTIONS_LEFT_OUT {
             state.deregister_udf(name)?;
         }
         let context = SessionContext::new_with_state(state);
-        for signal in Signal::ALL {
+        for signal in Signal::SENT {
             context.register_table(signal.table(), storage::provider(snapshot, signal))?;
         }
         let traces = context.sql(TRACES_VIEW).await?.into_view();
         context.register_table("traces", traces)?;
+        context.register_table("red_parts", storage::red_provider(snapshot)?)?;
+        let red = context.sql(RED_VIEW).await?.into_view();
+        context.deregister_table("red_parts")?;
+        context.register_table(Signal::Red.table(), red)?;
         Ok(context)
     }
 }

@@ -5,6 +5,7 @@
 //! | `meta` | `format`, the version of the whole data directory; `next_seq`; `checksum` over the tables below but `seen` |
 //! | `tenants` | the number of each tenant's name |
 //! | `segments` | one row a segment ([`SegmentMeta`]) |
+//! | `rolled_up` | the segments of spans whose rows are counted in segments of `red` |
 //! | `positions` | per source and partition the last position that is in segments |
 //! | `seen` | hashes and answers of requests of the last ten minutes |
 //!
@@ -28,7 +29,7 @@ use crate::segment::SegmentMeta;
 use crate::wal::WalPosition;
 
 /// The newest format of a data directory that this program reads and the one it writes.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// The file's name.
 pub(crate) const FILE: &str = "catalog.sqlite";
 /// The source of positions of the log of a data directory.
@@ -41,6 +42,7 @@ const TABLES: &str = "
         id TEXT PRIMARY KEY, tenant INTEGER NOT NULL, signal INTEGER NOT NULL, rows INTEGER NOT NULL,
         bytes INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
         first_arrival INTEGER NOT NULL, last_arrival INTEGER NOT NULL, indexed INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS rolled_up (id TEXT PRIMARY KEY) STRICT;
     CREATE TABLE IF NOT EXISTS positions (
         source TEXT NOT NULL, part INTEGER NOT NULL, position INTEGER NOT NULL,
         PRIMARY KEY (source, part)) STRICT;
@@ -141,7 +143,8 @@ impl Catalog {
     pub(crate) fn segments(&self) -> Result<Vec<SegmentMeta>> {
         let connection = self.lock();
         let mut statement = connection.prepare(
-            "SELECT id, tenant, signal, rows, bytes, first, last, first_arrival, last_arrival, indexed
+            "SELECT id, tenant, signal, rows, bytes, first, last, first_arrival, last_arrival, indexed,
+                    id IN (SELECT id FROM rolled_up)
              FROM segments ORDER BY first, id",
         )?;
         let mut rows = statement.query([])?;
@@ -161,6 +164,7 @@ impl Catalog {
                 first_arrival: UnixNanos(row.get(7)?),
                 last_arrival: UnixNanos(row.get(8)?),
                 indexed: row.get(9)?,
+                rolled_up: row.get(10)?,
             });
         }
         Ok(segments)
@@ -209,6 +213,9 @@ impl Catalog {
                     format!("segment {id} is not there to be replaced"),
                 ));
             }
+        }
+        for id in &publication.removed {
+            transaction.execute("DELETE FROM rolled_up WHERE id = ?1", [id])?;
         }
         if let Some(log) = &publication.log {
             self.advance(&transaction, log)?;
@@ -272,14 +279,18 @@ fn insert(transaction: &Transaction<'_>, segment: &SegmentMeta) -> Result<()> {
             segment.indexed
         ],
     )?;
+    if segment.rolled_up {
+        transaction.execute("INSERT INTO rolled_up VALUES (?1)", [&segment.id])?;
+    }
     Ok(())
 }
 
 /// What a checksum is taken over, each row a text.
-const CHECKED: [&str; 4] = [
+const CHECKED: [&str; 5] = [
     "SELECT concat_ws('|', id, name) FROM tenants ORDER BY id",
     "SELECT concat_ws('|', id, tenant, signal, rows, bytes, first, last, first_arrival, last_arrival, indexed)
      FROM segments ORDER BY id",
+    "SELECT id FROM rolled_up ORDER BY id",
     "SELECT concat_ws('|', source, part, position) FROM positions ORDER BY source, part",
     "SELECT concat_ws('|', key, value) FROM meta WHERE key <> 'checksum' ORDER BY key",
 ];

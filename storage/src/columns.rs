@@ -184,7 +184,10 @@ impl Layout {
                 left.push(at);
             }
         }
-        let rest_at = batch.schema_ref().index_of(REST)?;
+        // What is rolled up has no attributes.
+        let Ok(rest_at) = batch.schema_ref().index_of(REST) else {
+            return Ok(new_null_array(&DataType::Utf8, batch.num_rows()));
+        };
         if left.is_empty() {
             return Ok(Arc::clone(batch.column(rest_at)));
         }

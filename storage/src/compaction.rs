@@ -2,7 +2,7 @@
 //!
 //! Only segments of one tenant, one signal and one day of arrival are merged, so that age by arrival means
 //! the same after a merge; and, so that a merged segment stays narrow in time, of one day of event time,
-//! those that span several days among themselves.
+//! those that span several days among themselves. Segments of spans that `red` counts and those that it does not stay apart.
 //!
 //! A segment of [`WHOLE_ROWS`] or more is *whole*: it gets its index when it is written, by a seal or by a
 //! merge, and is never merged again. A merge in the background takes [`FAN_IN`] smaller segments of about one
@@ -34,6 +34,7 @@ use model::{Signal, TenantId};
 use crate::budget::{MemoryBudget, Purpose};
 use crate::columns::{Census, Layout, packed_form};
 use crate::error::{Result, StoreError};
+use crate::red::Folding;
 use crate::segment::{
     ROW_GROUP_ROWS, Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, input_bytes,
     read_checked, sorted,
@@ -66,12 +67,12 @@ pub(crate) enum Eagerness {
 }
 
 /// Segments that may be merged with each other: tenant, signal, day of arrival, day of the events (none: of
-/// several days).
-type Group = (TenantId, Signal, i64, Option<i64>);
+/// several days), whether `red` counts their rows.
+type Group = (TenantId, Signal, i64, Option<i64>, bool);
 
 fn group(meta: &SegmentMeta) -> Group {
     let window = (meta.first.day() == meta.last.day()).then(|| meta.first.day());
-    (meta.tenant, meta.signal, meta.first_arrival.day(), window)
+    (meta.tenant, meta.signal, meta.first_arrival.day(), window, meta.rolled_up)
 }
 
 /// The next merge worth doing; `None` when nothing is left.
@@ -121,7 +122,13 @@ fn fitting<'a>(members: &[&'a Arc<Segment>], memory_max: usize) -> Option<Vec<&'
 }
 
 fn unindexed<'a>(members: &[&'a Arc<Segment>]) -> Option<Vec<&'a Arc<Segment>>> {
-    members.iter().find(|segment| !segment.meta.indexed).map(|segment| vec![*segment])
+    let wants_index = |meta: &SegmentMeta| !meta.indexed && has_index(meta.signal);
+    members.iter().find(|segment| wants_index(&segment.meta)).map(|segment| vec![*segment])
+}
+
+/// Whether large segments of a signal have a text index. Rows that are rolled up are few, and read by time.
+pub(crate) fn has_index(signal: Signal) -> bool {
+    signal != Signal::Red
 }
 
 /// The memory that merges may have: half of their share, and the other half is for seals, so that neither ever
@@ -184,21 +191,22 @@ pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) 
         cursor.next_batch(&keys)?;
         cursors.push(cursor);
     }
-    let mut writer = SegmentWriter::create(root, tenant, &layout, true)?;
-    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new() };
-    merge.run(&mut writer, closing).inspect_err(|error| {
+    let mut writer = SegmentWriter::create(root, tenant, &layout, has_index(signal))?;
+    let folding = (signal == Signal::Red).then(Folding::default);
+    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new(), folding };
+    let rows = merge.run(&mut writer, closing).inspect_err(|error| {
         // Rows that do not fit together, such as more text in a batch than Arrow can address.
         if matches!(error, StoreError::Arrow(_)) {
             inputs.iter().for_each(|input| input.suspect());
         }
     })?;
     let expected: u64 = inputs.iter().map(|input| input.meta.rows).sum();
-    if writer.rows() != expected {
+    if rows != expected {
         inputs.iter().for_each(|input| input.suspect());
-        let what = format!("{} rows were read of {expected}", writer.rows());
+        let what = format!("{rows} rows were read of {expected}");
         return Err(StoreError::damaged(&first.data_path(), what));
     }
-    writer.finish()
+    Ok(SegmentMeta { rolled_up: first.meta.rolled_up, ..writer.finish()? })
 }
 
 /// The columns of a merge's output.
@@ -258,10 +266,13 @@ struct Merge {
     pending: Vec<(usize, usize)>,
     /// Batches that pending rows are in.
     held: Vec<RecordBatch>,
+    /// Adds rows of one key, where that is how rows are merged.
+    folding: Option<Folding>,
 }
 
 impl Merge {
-    fn run(mut self, writer: &mut SegmentWriter, closing: &AtomicBool) -> Result<()> {
+    /// Merges all rows. Returns how many were read.
+    fn run(mut self, writer: &mut SegmentWriter, closing: &AtomicBool) -> Result<u64> {
         let mut heap = BinaryHeap::new();
         let mut places = vec![0; self.cursors.len()];
         for (number, cursor) in self.cursors.iter().enumerate() {
@@ -289,7 +300,11 @@ impl Merge {
             }
             heap.extend(self.cursors[number].key().map(|key| Reverse((key, number))));
         }
-        self.flush(writer)
+        self.flush(writer)?;
+        match self.folding {
+            Some(folding) => folding.finish(writer),
+            None => Ok(writer.rows()),
+        }
     }
 
     /// Holds the current batch of every cursor and nothing else.
@@ -310,6 +325,9 @@ impl Merge {
         let held: Vec<&RecordBatch> = self.held.iter().collect();
         let batch = interleave_record_batch(&held, &self.pending)?;
         self.pending.clear();
-        writer.write(&batch)
+        match &mut self.folding {
+            Some(folding) => folding.write(&batch, writer),
+            None => writer.write(&batch),
+        }
     }
 }

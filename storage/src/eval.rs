@@ -216,6 +216,7 @@ pub(crate) fn text_columns(signal: Signal) -> &'static [&'static str] {
         Signal::Spans => &["name", "status_message", "events"],
         Signal::Logs => &["body", "attributes"],
         Signal::Metrics => &["metric", "description"],
+        Signal::Red => &["operation"],
     }
 }
 

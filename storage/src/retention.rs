@@ -99,6 +99,7 @@ mod tests {
             first_arrival: UnixNanos((arrival - 1) * 1_000_000_000),
             last_arrival: UnixNanos(arrival * 1_000_000_000),
             indexed: false,
+            rolled_up: false,
         };
         arrivals.iter().enumerate().map(segment).collect()
     }

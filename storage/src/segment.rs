@@ -63,6 +63,8 @@ pub struct SegmentMeta {
     pub last_arrival: UnixNanos,
     /// Whether it has a text index.
     pub indexed: bool,
+    /// Of spans: whether rows of `red` count them.
+    pub rolled_up: bool,
 }
 
 impl SegmentMeta {

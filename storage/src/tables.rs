@@ -8,6 +8,7 @@
 //! The snapshot must be held by whoever runs the plan, or files could go under it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -24,11 +25,12 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use model::{Signal, packed, schema};
+use model::{Predicate, Signal, packed, schema};
 use object_store::ObjectMeta;
 
 use crate::columns::REST;
 use crate::error::StoreError;
+use crate::scan::Control;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
 
@@ -50,11 +52,25 @@ pub const ATTRIBUTE_TEXT: &str = "attribute_text";
 /// defines it; files answer it for bodies from templates and variables.
 pub const MATCHES: &str = "matches";
 
+/// How long spans are rolled up for one plan.
+const ROLL_UP_TIME_MAX: Duration = Duration::from_secs(30);
+/// The most bytes of rows that spans are rolled up to for one plan.
+const ROLL_UP_BYTES_MAX: usize = 64 << 20;
+
 type Result<T> = std::result::Result<T, DataFusionError>;
 
 /// One signal of a snapshot as a table.
 pub fn provider(snapshot: &Snapshot, signal: Signal) -> Arc<dyn TableProvider> {
     Arc::new(SignalTable { snapshot: snapshot.clone(), signal, schema: schema::stored(signal) })
+}
+
+/// The rolled-up rows of a snapshot as a table, without the columns that the store fills. Its rows are partial: those
+/// of one minute and key add up. Spans that no segment of them counts are rolled up when a plan is made.
+pub fn red_provider(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
+    let stored = schema::stored(Signal::Red);
+    let columns: Vec<usize> = (schema::STORE_COLUMNS.len()..stored.fields().len()).collect();
+    let schema = Arc::new(stored.project(&columns)?);
+    Ok(Arc::new(SignalTable { snapshot: snapshot.clone(), signal: Signal::Red, schema }))
 }
 
 #[derive(Debug)]
@@ -89,9 +105,12 @@ impl TableProvider for SignalTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
         let shown = Arc::new(self.schema.project(columns)?);
-        let fresh = table.fresh.iter().map(|rows| as_table(&rows.batch, &shown)).collect::<Result<_>>()?;
-        let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let needs = Needs::of(self.signal, filters);
+        let fresh = match self.signal {
+            Signal::Red => self.rolled_up(needs.range, &shown)?,
+            _ => table.fresh.iter().map(|rows| as_table(&rows.batch, &shown)).collect::<Result<_>>()?,
+        };
+        let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let mut files = Vec::new();
         let mut segments = Segments::new();
         for segment in &table.segments {
@@ -127,6 +146,26 @@ impl TableProvider for SignalTable {
 }
 
 impl SignalTable {
+    /// Rows of spans that no segment of `red` counts.
+    fn rolled_up(&self, range: TimeRange, shown: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let control = Control { deadline: Instant::now() + ROLL_UP_TIME_MAX, cancelled: Arc::default() };
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        let range = range.whole_minutes();
+        let cost = self.snapshot.red_of_spans(range, &Predicate::All, &control, &mut |rows| {
+            bytes += rows.get_array_memory_size();
+            if bytes <= ROLL_UP_BYTES_MAX {
+                batches.push(as_table(rows, shown).map_err(|error| StoreError::Log(error.to_string()))?);
+            }
+            Ok(())
+        });
+        let cost = cost.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if bytes > ROLL_UP_BYTES_MAX || cost.timed_out {
+            let what = "the spans that are not rolled up yet are too many: ask for fewer minutes of red";
+            return Err(DataFusionError::ResourcesExhausted(what.to_owned()));
+        }
+        Ok(batches)
+    }
+
     fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
         let path = std::path::absolute(segment.data_path())?;
         let location = object_store::path::Path::from_absolute_path(path)

@@ -42,7 +42,8 @@ impl Names {
         let (resources, scopes, records, record): (_, _, _, fn(_, &mut Source<'_>) -> _) = match signal {
             Signal::Spans => ("resourceSpans", "scopeSpans", "spans", records::span),
             Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords", records::log_record),
-            Signal::Metrics => ("resourceMetrics", "scopeMetrics", "metrics", points::metric),
+            // Red is never sent; its payload would be refused once it is decoded.
+            Signal::Metrics | Signal::Red => ("resourceMetrics", "scopeMetrics", "metrics", points::metric),
         };
         Self { resources, scopes, records, record }
     }

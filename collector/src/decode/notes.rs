@@ -92,6 +92,7 @@ impl Notes {
             Signal::Spans => ("span", "spans"),
             Signal::Logs => ("log record", "log records"),
             Signal::Metrics => ("data point", "data points"),
+            Signal::Red => ("row", "rows"),
         };
         Self {
             one,

@@ -93,6 +93,7 @@ fn error_column(signal: Signal) -> &'static str {
         Signal::Spans => "status_code",
         Signal::Logs => "severity_number",
         Signal::Metrics => "metric",
+        Signal::Red => "operation",
     }
 }
 
@@ -100,7 +101,7 @@ fn is_error(signal: Signal, columns: &Columns<'_>, row: usize) -> bool {
     match signal {
         Signal::Spans => columns.text("status_code", row) == Some("error"),
         Signal::Logs => columns.int("severity_number", row).is_some_and(|number| number >= ERROR_SEVERITY),
-        Signal::Metrics => false,
+        Signal::Metrics | Signal::Red => false,
     }
 }
 

@@ -138,6 +138,34 @@ fn services_count_calls_from_outside() {
 }
 
 #[test]
+fn one_service_is_told_by_operation_instance_edge_and_minute() {
+    let fixture = Fixture::new();
+    let ask = |name: &str| {
+        let question = ServiceQuestion { name: name.to_owned(), ..ServiceQuestion::default() };
+        fixture.runtime.block_on(fixture.engine.service(&fixture.reader, &question))
+    };
+    for state in ["fresh", "compacted"] {
+        let cart = ask("cart").unwrap();
+        assert_eq!((cart.service.calls, cart.service.errors), (2.0, 0.0), "{state}");
+        let one = ServiceKey { namespace: None, environment: None };
+        assert_eq!(cart.merged, [one], "{state}");
+        let operations: Vec<_> =
+            cart.operations.iter().map(|one| (one.name.as_str(), one.kind.as_str(), one.calls)).collect();
+        assert_eq!(operations, [("GET /cart", "server", 1.0), ("ping", "internal", 1.0)], "{state}");
+        assert_eq!(cart.instances.iter().map(|one| one.calls).collect::<Vec<_>>(), [2.0], "{state}");
+        let points: Vec<_> = cart.series.iter().map(|point| (point.time, point.calls)).collect();
+        assert_eq!((points, cart.step_ns), (vec![(0, 2.0)], 60_000_000_000), "{state}");
+        for edges in [cart.edges, ask("payment").unwrap().edges] {
+            let edges: Vec<_> =
+                edges.iter().map(|edge| (edge.from.as_str(), edge.to.as_str(), edge.errors)).collect();
+            assert_eq!(edges, [("cart", "payment", 1.0)], "{state}");
+        }
+        assert!(matches!(ask("absent"), Err(QueryError::NotFound(_))), "{state}");
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let fixture = Fixture::new();
     let cases = [

@@ -32,6 +32,11 @@ impl Params {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// A text that may be absent.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
     /// The range of `from` and `to`.
     pub(super) fn range(&self) -> Result<TimeRange, QueryError> {
         let now = UnixNanos::now();

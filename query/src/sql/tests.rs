@@ -59,6 +59,26 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("SELECT name FROM spans WHERE attr('http.status_code') > 200", json!([["charge"]])),
         ("SELECT attr('host.name') FROM logs LIMIT 1", json!([["node-1"]])),
         (
+            "SELECT service_name, operation, kind, peer, calls, errors, entry FROM red ORDER BY 1, 2",
+            json!([
+                ["cart", "GET /cart", "server", null, 1.0, 0.0, true],
+                ["cart", "ping", "internal", null, 1.0, 0.0, true],
+                ["payment", "charge", "server", null, 1.0, 1.0, true],
+            ]),
+        ),
+        ("SELECT count(*), sum(calls) FROM red WHERE time < '1970-01-01T00:01:00Z'", json!([[3, 3.0]])),
+        ("SELECT count(*) FROM red WHERE time > '1970-01-01T00:00:00Z'", json!([[0]])),
+        ("SELECT round(quantile(duration, 0.5)) FROM red WHERE operation = 'ping'", json!([[10.0]])),
+        (
+            "SELECT service_name, round(quantile_merge(duration, 1) / 1e7) FROM red GROUP BY 1 ORDER BY 1",
+            json!([["cart", 50.0], ["payment", 30.0]]),
+        ),
+        (
+            "SELECT round(quantile(sketch_merge(duration), 0) / 1e7) FROM red WHERE operation <> 'ping'",
+            json!([[30.0]]),
+        ),
+        ("SELECT quantile_merge(duration, 0.5) FROM red WHERE service_name = 'absent'", json!([[null]])),
+        (
             "SELECT s.name FROM spans s JOIN logs l ON s.span_id = l.span_id WHERE attr('l', 'host.name') = 'node-1'
              AND attr('s', 'http.status_code') = 500",
             json!([["charge"]]),
@@ -187,6 +207,8 @@ fn what_is_no_query_is_refused() {
         ("SELECT attr('a') FROM spans s JOIN logs l ON s.span_id = l.span_id", 400, "say which one"),
         ("SELECT attr(name) FROM spans", 400, "name of an attribute"),
         ("SELECT * FROM spans WHERE trace_id = 'abc'", 400, "32 hexadecimal digits"),
+        ("SELECT quantile(duration, 2) FROM red", 400, "from 0 to 1"),
+        ("SELECT quantile_merge(duration, -1) FROM red", 400, "from 0 to 1"),
     ];
     for (sql, status, part) in cases {
         let (found, message) = ask(&fixture, sql).expect_err(sql);

@@ -367,9 +367,11 @@ impl Folder {
             BODY_VARIABLES => Arc::clone(&split()?.variables),
             _ => match FROM_RESOURCE.iter().find(|(column, _)| *column == name) {
                 Some((_, keys)) => {
-                    let resources = block.column_by_name("resource_attributes");
-                    let resources = texts(resources.ok_or_else(|| lacking(name))?, "resource_attributes")?;
-                    override_of_resource(there()?, resources, keys)?
+                    // Rows that are rolled up have no resource that anything could follow from.
+                    let Some(resources) = block.column_by_name("resource_attributes") else {
+                        return Ok(Arc::clone(there()?));
+                    };
+                    override_of_resource(there()?, texts(resources, "resource_attributes")?, keys)?
                 }
                 None => Arc::clone(there()?),
             },

@@ -68,6 +68,7 @@ impl SegmentWriter {
             first_arrival: UnixNanos(i64::MAX),
             last_arrival: UnixNanos(i64::MIN),
             indexed,
+            rolled_up: false,
         };
         let dir = root.join(meta.path());
         std::fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
@@ -297,7 +298,7 @@ fn properties(layout: &Layout) -> WriterProperties {
         properties =
             properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
-    for column in ["span_id", "body", BODY_VARIABLES] {
+    for column in ["span_id", "body", BODY_VARIABLES, "duration"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
     }
     for column in &layout.attributes {
@@ -343,6 +344,7 @@ fn key_columns(signal: Signal) -> &'static [&'static str] {
         Signal::Spans => &["minute", "trace_id", "start_time", "seq"],
         Signal::Logs => &["service_name", "time", "seq"],
         Signal::Metrics => &["metric", "series", "time", "seq"],
+        Signal::Red => &["service_name", "time"],
     }
 }
 

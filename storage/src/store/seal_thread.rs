@@ -20,6 +20,7 @@ use crate::catalog::{Publication, SealedLog};
 use crate::columns::{self, Layout};
 use crate::compaction::{self, Eagerness, WHOLE_ROWS};
 use crate::error::{Result, StoreError};
+use crate::red;
 use crate::segment::{Segment, SegmentMeta, SegmentWriter, sorted};
 use crate::wal::WalPosition;
 
@@ -137,9 +138,12 @@ impl SealThread {
         for ((tenant, signal), table) in &frozen.fresh.tables {
             let batches: Vec<&RecordBatch> = table.batches().iter().map(|rows| &rows.batch).collect();
             let (layout, rows) = columns::join(*signal, &batches)?;
+            let red = (*signal == Signal::Spans).then(|| roll_up(&self.shared, *tenant, &rows)).flatten();
             for window in windows(*signal, &rows)? {
-                added.push(write(&self.shared, *tenant, &layout, &window)?);
+                let meta = write(&self.shared, *tenant, &layout, &window)?;
+                added.push(SegmentMeta { rolled_up: red.is_some(), ..meta });
             }
+            added.extend(red.unwrap_or_default());
         }
         let seen = frozen.fresh.seen.clone();
         let log = SealedLog { from: self.sealed, to: frozen.to, next_seq: frozen.next_seq, seen };
@@ -265,10 +269,20 @@ fn open(shared: &Shared, meta: SegmentMeta) -> Arc<Segment> {
 }
 
 fn write(shared: &Shared, tenant: TenantId, layout: &Layout, rows: &RecordBatch) -> Result<SegmentMeta> {
-    let whole = rows.num_rows() as u64 >= WHOLE_ROWS;
+    let whole = rows.num_rows() as u64 >= WHOLE_ROWS && compaction::has_index(layout.signal);
     let mut writer = SegmentWriter::create(&shared.dir, tenant, layout, whole)?;
     writer.write(&sorted(layout.signal, rows)?)?;
     writer.finish()
+}
+
+/// Rolls up the spans of a seal. Should that fail, the spans are sealed all the same: they are counted from their own
+/// segment then.
+fn roll_up(shared: &Shared, tenant: TenantId, spans: &RecordBatch) -> Option<Vec<SegmentMeta>> {
+    let layout = Layout::new(Signal::Red, Vec::new());
+    let rolled_up = red::roll_up(spans).and_then(|rows| {
+        windows(Signal::Red, &rows)?.iter().map(|rows| write(shared, tenant, &layout, rows)).collect()
+    });
+    rolled_up.inspect_err(|error| tracing::error!(%error, "spans are sealed without being rolled up")).ok()
 }
 
 /// Rows by the day of their event time: the days with the most rows apart, all others together.

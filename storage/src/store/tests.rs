@@ -11,6 +11,7 @@ use crate::{Control, Scan};
 
 mod fixtures;
 mod sets;
+mod red;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 

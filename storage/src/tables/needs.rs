@@ -13,7 +13,7 @@ use crate::segment::Segment;
 /// What rows must be.
 #[derive(Debug, Clone)]
 pub(super) struct Needs {
-    range: TimeRange,
+    pub(super) range: TimeRange,
     pub(super) predicate: Predicate,
 }
 

@@ -60,8 +60,8 @@ fn view(visit: &Visit, version: &'static str, services: &Services, range: &Range
         .partial
         .as_ref()
         .map(|partial| format!("Not everything was read: {}.", partial.reason));
-    let covered =
-        (range.range != services.range).then(|| format!("Covers {}.", range::words(&services.range)));
+    let covered = (range.range.whole_minutes() != services.range)
+        .then(|| format!("Covers {}.", range::words(&services.range)));
     ServicesPage {
         frame: visit.frame("Services", Section::Services, version),
         table: ServiceTable::new(caption, &services.services, &range.text),

@@ -93,6 +93,7 @@ pub(super) fn decode(
             walk!(request.resource_metrics, scope_metrics, metrics, table, context, push);
             table.finish()
         }
+        Signal::Red => unreachable!("no client sends it"),
     };
     Ok(Reference {
         rows: rows.unwrap(),

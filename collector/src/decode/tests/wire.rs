@@ -44,6 +44,7 @@ fn request_shape(signal: Signal) -> &'static Shape {
         Signal::Spans => &SPAN_REQUEST,
         Signal::Logs => &LOG_REQUEST,
         Signal::Metrics => &METRIC_REQUEST,
+        Signal::Red => unreachable!("no client sends it"),
     }
 }
 
