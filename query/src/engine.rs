@@ -4,6 +4,7 @@ mod rows_of;
 mod aggregate;
 mod traces;
 mod services;
+mod templates;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary}
 use crate::sql::{SqlAnswer, SqlEngine};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
+pub use templates::Templates;
 
 /// The most bars of a histogram.
 const HISTOGRAM_BARS_MAX: usize = 1000;
@@ -129,6 +131,14 @@ impl Engine {
     /// Services by rate, errors and duration.
     pub async fn services(&self, reader: &Reader, range: TimeRange) -> Result<Services, QueryError> {
         self.ask(reader, 0, move |snapshot, control| services::list(snapshot, range, control)).await
+    }
+
+    /// Logs by template, most frequent first.
+    pub async fn templates(&self, reader: &Reader, search: &Search) -> Result<Templates, QueryError> {
+        check(search)?;
+        let question = templates::Question::new(search)?;
+        let rows = templates::sample_rows(search.limit) * search.limit;
+        self.ask(reader, rows, move |snapshot, control| templates::list(snapshot, &question, control)).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.

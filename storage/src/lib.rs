@@ -37,7 +37,7 @@ mod testing;
 pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse, Purpose, Reservation};
 pub use error::{Result, StoreError};
 pub use retention::{Removed, Retention};
-pub use scan::{Control, Observer, Scan, ScanStats};
+pub use scan::{Control, Observer, Sample, Scan, ScanStats, Tally, TemplateCount, Trend};
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
 pub use store::{Health, Held, Options, Store};

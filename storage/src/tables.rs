@@ -27,8 +27,11 @@ use model::{Signal, TimeRange, UnixNanos, packed, schema};
 use object_store::ObjectMeta;
 
 use crate::columns::REST;
+use crate::memtable::Rows;
+use crate::scan::templates::{self, Identities};
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+use crate::templates::TEMPLATE_ID;
 
 mod adapter;
 mod reader;
@@ -40,7 +43,7 @@ type Result<T> = std::result::Result<T, DataFusionError>;
 
 /// One signal of a snapshot as a table.
 pub fn provider(snapshot: &Snapshot, signal: Signal) -> Arc<dyn TableProvider> {
-    Arc::new(SignalTable { snapshot: snapshot.clone(), signal, schema: schema::stored(signal) })
+    Arc::new(SignalTable { snapshot: snapshot.clone(), signal, schema: schema::asked(signal) })
 }
 
 #[derive(Debug)]
@@ -75,7 +78,9 @@ impl TableProvider for SignalTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
         let shown = Arc::new(self.schema.project(columns)?);
-        let fresh = table.fresh.iter().map(|rows| as_table(&rows.batch, &shown)).collect::<Result<_>>()?;
+        let identities = self.identities(&shown, filters);
+        let fresh = table.fresh.iter().map(|rows| as_table(rows, &shown, identities.as_deref()));
+        let fresh = fresh.collect::<Result<_>>()?;
         let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let needs = Needs::of(self.signal, filters);
         let mut files = Vec::new();
@@ -103,13 +108,21 @@ impl TableProvider for SignalTable {
             .with_statistics(self.statistics(rows))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(FileAdapters)))
+            .with_expr_adapter(Some(Arc::new(FileAdapters { identities })))
             .build();
         UnionExec::try_new(vec![fresh, DataSourceExec::from_data_source(scan)])
     }
 }
 
 impl SignalTable {
+    /// The templates of the table, if the question is about them.
+    fn identities(&self, shown: &SchemaRef, filters: &[Expr]) -> Option<Arc<Identities>> {
+        let asked = shown.field_with_name(TEMPLATE_ID).is_ok();
+        let tested = || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == TEMPLATE_ID);
+        let known = || templates::known(self.snapshot.table(self.signal), usize::MAX);
+        (self.signal == Signal::Logs && (asked || tested())).then(|| Arc::new(Identities::new(known())))
+    }
+
     fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
         let path = std::path::absolute(segment.data_path())?;
         let location = object_store::path::Path::from_absolute_path(path)
@@ -130,8 +143,13 @@ impl SignalTable {
 }
 
 /// Rows of a memtable with the columns of `shown`.
-fn as_table(batch: &RecordBatch, shown: &SchemaRef) -> Result<RecordBatch> {
+fn as_table(rows: &Rows, shown: &SchemaRef, identities: Option<&Identities>) -> Result<RecordBatch> {
+    let batch = &rows.batch;
     let column = |name: &str| -> Result<ArrayRef> {
+        if let Some(identities) = identities.filter(|_| name == TEMPLATE_ID) {
+            let ids = identities.of(rows.templates());
+            return ids.map_err(|error| DataFusionError::External(Box::new(error)));
+        }
         if name == REST {
             return Ok(Arc::new(packed::attributes(batch)?));
         }

@@ -117,6 +117,7 @@ impl Facet {
             ("status", Signal::Spans) => Some("status_code"),
             ("severity" | "level", Signal::Logs) => Some("severity"),
             ("event", Signal::Logs) => Some("event_name"),
+            ("template", Signal::Logs) => Some(schema::TEMPLATE_ID),
             ("trace", Signal::Spans | Signal::Logs) => Some("trace_id"),
             _ => None,
         };

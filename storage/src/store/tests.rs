@@ -10,6 +10,7 @@ use crate::testing::{logs, request, rows};
 use crate::{Control, Scan};
 
 mod fixtures;
+mod templates;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 

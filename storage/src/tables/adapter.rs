@@ -4,9 +4,10 @@
 //! another form is replaced by [`FileColumn`].
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -20,16 +21,22 @@ use model::packed;
 
 use super::Result;
 use crate::columns::REST;
+use crate::scan::templates::Identities;
 use crate::segment::form::{self, Wanted};
+use crate::templates::TEMPLATE_ID;
 
 /// Makes adapters for files.
 #[derive(Debug)]
-pub(super) struct FileAdapters;
+pub(super) struct FileAdapters {
+    /// The templates of logs, where they are asked for.
+    pub(super) identities: Option<Arc<Identities>>,
+}
 
 impl PhysicalExprAdapterFactory for FileAdapters {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let plain = DefaultPhysicalExprAdapter::new(Arc::clone(&table), Arc::clone(&file));
-        Ok(Arc::new(FileAdapter { plain, table, file }))
+        let identities = self.identities.as_ref().map(Arc::clone);
+        Ok(Arc::new(FileAdapter { plain, table, file, identities }))
     }
 }
 
@@ -38,6 +45,7 @@ struct FileAdapter {
     plain: DefaultPhysicalExprAdapter,
     table: SchemaRef,
     file: SchemaRef,
+    identities: Option<Arc<Identities>>,
 }
 
 impl PhysicalExprAdapter for FileAdapter {
@@ -64,6 +72,10 @@ impl FileAdapter {
             return Ok(None);
         }
         let parts = parts.into_iter().map(|part| self.part(part)).collect::<Result<Vec<_>>>()?;
+        if let (TEMPLATE_ID, Some(identities)) = (name, &self.identities) {
+            let identities = Arc::clone(identities);
+            return Ok(Some(Arc::new(TemplateColumn { field: Arc::new(field.clone()), parts, identities })));
+        }
         Ok(Some(Arc::new(FileColumn { field: Arc::new(field.clone()), parts })))
     }
 
@@ -77,6 +89,67 @@ impl FileAdapter {
 struct FileColumn {
     field: FieldRef,
     parts: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+/// The identities of templates, from the templates that a file holds; null where it holds none.
+#[derive(Debug, Clone)]
+struct TemplateColumn {
+    field: FieldRef,
+    parts: Vec<Arc<dyn PhysicalExpr>>,
+    identities: Arc<Identities>,
+}
+
+impl PartialEq for TemplateColumn {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts && Arc::ptr_eq(&self.identities, &other.identities)
+    }
+}
+
+impl Eq for TemplateColumn {}
+
+impl Hash for TemplateColumn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts.hash(state);
+    }
+}
+
+impl fmt::Display for TemplateColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TEMPLATE_ID)
+    }
+}
+
+impl PhysicalExpr for TemplateColumn {
+    fn return_field(&self, _: &Schema) -> Result<FieldRef> {
+        Ok(Arc::clone(&self.field))
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let ids = match self.parts.first() {
+            Some(part) => {
+                let templates = part.evaluate(batch)?.into_array(batch.num_rows())?;
+                self.identities.of(&templates).map_err(external)?
+            }
+            None => new_null_array(self.field.data_type(), batch.num_rows()),
+        };
+        Ok(ColumnarValue::Array(ids))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        self.parts.iter().collect()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        parts: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let identities = Arc::clone(&self.identities);
+        Ok(Arc::new(Self { field: Arc::clone(&self.field), parts, identities }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The columns of a file that an expression is made from, as a batch.
