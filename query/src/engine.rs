@@ -137,7 +137,7 @@ impl Engine {
     pub async fn templates(&self, reader: &Reader, search: &Search) -> Result<Templates, QueryError> {
         check(search)?;
         let question = templates::Question::new(search)?;
-        let rows = templates::sample_rows(search.limit) * search.limit;
+        let rows = templates::rows_held(search.limit);
         self.ask(reader, rows, move |snapshot, control| templates::list(snapshot, &question, control)).await
     }
 

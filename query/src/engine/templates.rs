@@ -18,6 +18,8 @@ const SERVICES_SHOWN: usize = 20;
 /// The rows that the values of variables are counted over: of one template, and of all in an answer.
 const SAMPLE_ROWS_MAX: usize = 64;
 const SAMPLE_ROWS_IN_ALL: usize = 65_536;
+/// The memory for what is counted of templates, in rows of an answer.
+const COUNTED_ROWS: usize = 16_384;
 /// The variable places of a template whose values are shown.
 const PLACES_SHOWN: usize = 32;
 /// The values shown of a place.
@@ -68,8 +70,13 @@ impl Question {
 }
 
 /// How many rows of each template are read for an answer with so many.
-pub(super) fn sample_rows(limit: usize) -> usize {
+fn sample_rows(limit: usize) -> usize {
     (SAMPLE_ROWS_IN_ALL / limit.max(1)).clamp(1, SAMPLE_ROWS_MAX)
+}
+
+/// As how many rows an answer counts with so many templates: its examples, and what is counted of each template.
+pub(super) fn rows_held(limit: usize) -> usize {
+    sample_rows(limit).saturating_mul(limit).saturating_add(COUNTED_ROWS)
 }
 
 pub(super) fn list(

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+};
 use arrow::datatypes::Int32Type;
 use model::{Predicate, Signal, TimeRange, UnixNanos};
 
@@ -17,9 +19,11 @@ use crate::snapshot::{Snapshot, Table};
 use crate::templates::{Origin, Seen, TEMPLATE_ID, Templates, hash};
 
 /// The most templates that one tally tells apart; rows of further ones count as without.
-const TEMPLATES_MAX: usize = 65_536;
+const TEMPLATES_MAX: usize = 16_384;
 /// The most rows of a template that are examples.
 const SAMPLE_ROWS_MAX: usize = 64;
+/// The bytes of examples that are read, bodies and variables together.
+const SAMPLE_BYTES_MAX: usize = 16 << 20;
 /// The most services of a template that are told apart.
 const SERVICES_MAX: usize = 64;
 
@@ -118,7 +122,8 @@ impl Snapshot {
         Ok(Tally { templates: counts.templates, total: counts.total, without: counts.without, stats })
     }
 
-    /// The bodies of samples with what stands at the variable places of their template, at most `rows_max` of each.
+    /// The bodies of samples with what stands at the variable places of their template, at most `rows_max` of each, and
+    /// no more than 16 MiB in all.
     pub fn bodies(&self, samples: &[&Sample], rows_max: usize) -> Result<Vec<Vec<(String, Vec<String>)>>> {
         let table = self.table(Signal::Logs);
         let known = templates::known(table, 0);
@@ -128,51 +133,57 @@ impl Snapshot {
             let rows = by_source.entry(sample.source).or_default();
             rows.extend(sample.rows.iter().take(rows_max).map(|row| (*row, at)));
         }
+        let mut room = SAMPLE_BYTES_MAX;
         for (source, owners) in by_source {
             let mut rows: Vec<u32> = owners.keys().copied().collect();
             rows.sort_unstable();
             let mut numbers = rows.iter();
-            for (bodies, texts) in bodies_of(table, source, &rows)? {
-                let Some((keys, texts)) = templates::parts(texts.as_ref()) else { continue };
+            each_body(table, source, &rows, &mut |bodies, texts| {
                 for row in 0..bodies.len() {
                     let Some(owner) = numbers.next().and_then(|number| owners.get(number)) else { continue };
-                    if bodies.is_valid(row) && keys.is_valid(row) {
-                        let (body, text) = (bodies.value(row), texts.value(keys.value(row) as usize));
-                        let variables = known.variables_of(body, text);
-                        let variables = variables.into_iter().map(str::to_owned).collect();
-                        found[*owner].push((body.to_owned(), variables));
-                    }
+                    let key =
+                        texts.and_then(|(keys, texts)| keys.is_valid(row).then(|| (keys.value(row), texts)));
+                    let Some((key, texts)) = key.filter(|_| bodies.is_valid(row) && room > 0) else {
+                        continue;
+                    };
+                    let body = bodies.value(row);
+                    room = room.saturating_sub(2 * body.len());
+                    let variables = known.variables_of(body, texts.value(key as usize));
+                    found[*owner].push((body.to_owned(), variables.into_iter().map(str::to_owned).collect()));
                 }
-            }
+            })?;
         }
         Ok(found)
     }
 }
 
-/// Bodies and templates of rows of a source, batch by batch.
-fn bodies_of(table: &Table, source: Source, rows: &[u32]) -> Result<Vec<(StringArray, Option<ArrayRef>)>> {
-    let bodies = |batch: &RecordBatch| {
+/// Is given bodies, and the keys and texts of their templates.
+type EachBody<'a> = dyn FnMut(&StringArray, Option<(&Int32Array, &StringArray)>) + 'a;
+
+/// Reads the bodies of rows of a source, batch by batch.
+fn each_body(table: &Table, source: Source, rows: &[u32], each: &mut EachBody<'_>) -> Result<()> {
+    let mut show = |batch: &RecordBatch, texts: Option<&ArrayRef>| {
         let bodies = batch.column_by_name("body").and_then(|bodies| bodies.as_string_opt::<i32>());
-        bodies.cloned().unwrap_or_else(|| StringArray::new_null(batch.num_rows()))
+        let none = || StringArray::new_null(batch.num_rows());
+        each(&bodies.cloned().unwrap_or_else(none), templates::parts(texts));
     };
     match source {
         Source::Fresh(at) => {
             let fresh = &table.fresh[at];
             let chosen = arrow::array::UInt32Array::from(rows.to_vec());
             let batch = arrow::compute::take_record_batch(&fresh.batch, &chosen)?;
-            Ok(vec![(bodies(&batch), Some(templates::at(fresh.templates(), rows)?))])
+            show(&batch, Some(&templates::at(fresh.templates(), rows)?));
         }
         Source::Sealed(at) => {
             let selection = Selection { rows: Some(rows.iter().copied().collect()), range: TimeRange::ALL };
             let wanted = Wanted::Columns(&["body", TEMPLATE_ID]);
-            let (batches, _) = table.segments[at].read(wanted, &selection)?;
-            let batch = |batch: Result<RecordBatch>| {
+            for batch in table.segments[at].read(wanted, &selection)?.0 {
                 let batch = batch?;
-                Ok((bodies(&batch), batch.column_by_name(BODY_TEMPLATE).cloned()))
-            };
-            batches.map(batch).collect()
+                show(&batch, batch.column_by_name(BODY_TEMPLATE));
+            }
         }
     }
+    Ok(())
 }
 
 fn origin(table: &Table, source: Source) -> Origin {
