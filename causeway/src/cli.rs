@@ -24,6 +24,15 @@ const QUERY_HELP: &str = "Examples:
 
 Several words are joined by blanks; quote what the shell would read itself: \" < > ( ) * !";
 
+/// How templates are shown.
+const TEMPLATES_HELP: &str = "Examples:
+  causeway templates service:checkout --since 1h
+  causeway templates 'severity>=error' --limit 20 --format ndjson
+  causeway templates --stdin < application.log > clusters.csv
+
+TREND counts logs in equal parts of the time. STATE: `new` if first seen in this time, `gone` if not seen in its last
+part. --stdin writes the header line,cluster,template and a row for each line, lines counted from 1.";
+
 /// Logs, traces and metrics over OTLP, and the cause of a fault.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, about, after_help = EXIT_CODES)]
@@ -59,6 +68,9 @@ pub(crate) enum Client {
     Trace(TraceArgs),
     /// List services by rate, errors and duration
     Services(ServicesArgs),
+    /// List what logs say: their templates, most frequent first
+    #[command(after_help = TEMPLATES_HELP)]
+    Templates(TemplatesArgs),
     /// Ask in SQL over the tables spans, logs, metrics and traces
     Sql(SqlArgs),
     /// Merge and index all that is stored, and return when nothing is left to do
@@ -71,6 +83,7 @@ impl Client {
         match self {
             Self::Logs(args) | Self::Spans(args) | Self::Traces(args) => &args.connection,
             Self::Trace(args) => &args.connection,
+            Self::Templates(args) => &args.search.connection,
             Self::Services(args) => &args.connection,
             Self::Sql(args) => &args.connection,
             Self::Compact(args) => &args.connection,
@@ -123,6 +136,17 @@ pub(crate) struct SearchArgs {
     /// Where to ask.
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// `templates`.
+#[derive(Debug, Args)]
+pub(crate) struct TemplatesArgs {
+    /// Which logs, and where to ask.
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+    /// Read lines of any text from standard input, and write as CSV which cluster each is of; asks no server
+    #[arg(long, conflicts_with_all = ["query", "since", "from", "to", "limit", "data", "format"])]
+    pub(crate) stdin: bool,
 }
 
 /// `trace`.
@@ -392,6 +416,10 @@ mod tests {
             ("trace 12", false),
             (&format!("trace {id} --color never"), true),
             ("services --from 2026-11-21T09:00:00Z --to -1", true),
+            ("templates service:a --since 1h --limit 5", true),
+            ("templates --stdin", true),
+            ("templates --stdin severity:error", false),
+            ("templates --stdin --format json", false),
             ("sql", true),
             ("sql -", true),
             ("compact --data somewhere", true),

@@ -5,6 +5,7 @@
 //! - `error`: what can go wrong, the place in a wrong question, exit codes
 //! - `answer`: the answers of the API, their rows untouched
 //! - `output`, `table`, `views`, `waterfall`, `text`: how results look
+//! - `templates`: text from standard input, by template
 //! - `times`, `progress`: times as people write them, a sign of life
 
 use std::io::Read;
@@ -26,6 +27,7 @@ mod output;
 mod table;
 mod views;
 mod waterfall;
+mod templates;
 mod text;
 pub(crate) mod times;
 
@@ -81,6 +83,12 @@ fn report(result: &Result<Outcome, ClientError>, color: Color) -> u8 {
 
 fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError> {
     let connection = command.connection();
+    if let Client::Templates(args) = command
+        && args.stdin
+    {
+        templates::stdin(&mut std::io::stdin().lock(), output)?;
+        return Ok(Outcome::Found);
+    }
     // A statement is read before anything is opened: it may take long to type.
     let statement = match command {
         Client::Sql(args) => statement(args)?,
@@ -92,6 +100,7 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Logs(args) => search(&source, Kind::Logs, args, output),
         Client::Spans(args) => search(&source, Kind::Spans, args, output),
         Client::Traces(args) => search(&source, Kind::Traces, args, output),
+        Client::Templates(args) => search(&source, Kind::Templates, &args.search, output),
         Client::Trace(args) => trace(&source, args, output),
         Client::Services(args) => services(&source, args, output),
         Client::Sql(args) => sql(&source, args, &statement, output),
@@ -105,7 +114,7 @@ fn open(connection: &Connection, writes: bool) -> Result<Source, ClientError> {
     Source::open(connection, writes)
 }
 
-/// `logs`, `spans`, `traces`: page after page until the limit or the end.
+/// `logs`, `spans`, `traces`, `templates`: page after page until the limit or the end.
 fn search(
     source: &Source,
     kind: Kind,
@@ -156,7 +165,7 @@ fn tell_rest(kind: Kind, args: &SearchArgs, found: u64, more: bool) {
     if found == 0 {
         notice(args.connection.color, Tone::Dim, "nothing found:", &format!("no {} match", kind.key()));
     } else if more {
-        let rest = format!("older {} match too; --limit is {}", kind.key(), args.limit);
+        let rest = format!("{} {} match too; --limit is {}", kind.further(), kind.key(), args.limit);
         notice(args.connection.color, Tone::Dim, "more:", &rest);
     }
 }

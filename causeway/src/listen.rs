@@ -66,11 +66,7 @@ pub(crate) async fn serve(
 
 fn builder(buffer: ReadBuffer) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME_MAX)
-        .max_buf_size(buffer.0);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME_MAX).max_buf_size(buffer.0);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -108,6 +108,8 @@ pub enum Field {
     Event,
     /// The name of the instrumentation scope.
     Scope,
+    /// The identity of a log's template, compared as lower-case hexadecimal text.
+    Template,
 }
 
 /// Where an attribute stands.

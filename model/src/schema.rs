@@ -40,6 +40,18 @@ pub fn stored(signal: Signal) -> SchemaRef {
     }
 }
 
+/// The column of a log's template: its identity, 16 hexadecimal digits. It is stored nowhere: it follows from the
+/// body and from the other bodies that the tenant has stored.
+pub const TEMPLATE_ID: &str = "template_id";
+
+/// All columns that a question can ask a table for: those that are stored, and those that follow from them.
+pub fn asked(signal: Signal) -> SchemaRef {
+    match signal {
+        Signal::Logs => Arc::clone(&LOGS_ASKED),
+        _ => stored(signal),
+    }
+}
+
 /// The columns that a receiver fills: all but [`STORE_COLUMNS`].
 pub fn wire(signal: Signal) -> SchemaRef {
     let stored = stored(signal);
@@ -191,6 +203,11 @@ static LOGS: LazyLock<SchemaRef> = LazyLock::new(|| {
         text("event_name"),
         count("flags"),
     ])
+});
+
+static LOGS_ASKED: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let stored = LOGS.fields().iter().cloned();
+    Arc::new(Schema::new(stored.chain([Arc::new(text(TEMPLATE_ID))]).collect::<Vec<_>>()))
 });
 
 static METRICS: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -65,6 +65,14 @@ impl<'a> Columns<'a> {
         self.column(name)?.as_list_opt::<i32>()
     }
 
+    /// The texts of one row's list.
+    pub(crate) fn list_of_texts(&self, name: &str, row: usize) -> Vec<String> {
+        let Some(lists) = self.lists(name).filter(|lists| lists.is_valid(row)) else { return Vec::new() };
+        let texts = lists.value(row);
+        let texts = texts.as_string_opt::<i32>();
+        texts.into_iter().flat_map(|texts| texts.iter().flatten()).map(str::to_owned).collect()
+    }
+
     /// An integer of one row.
     pub(crate) fn int(&self, name: &str, row: usize) -> Option<i64> {
         self.ints(name).filter(|ints| ints.is_valid(row)).map(|ints| ints.value(row))

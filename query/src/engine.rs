@@ -12,6 +12,7 @@ mod services;
 mod complete;
 mod service;
 mod graph;
+mod templates;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
 use resolve::Need;
 pub use service::ServiceQuestion;
+pub use templates::Templates;
 use work::Work;
 
 /// The most bars of a histogram.
@@ -209,6 +211,14 @@ impl Engine {
     /// The graph of services.
     pub async fn graph(&self, reader: &Reader, range: TimeRange) -> Result<Graph, QueryError> {
         self.ask(reader, GRAPH_ROWS, move |snapshot, control| graph::graph(snapshot, range, control)).await
+    }
+
+    /// Logs by template, most frequent first.
+    pub async fn templates(&self, reader: &Reader, search: &Search) -> Result<Templates, QueryError> {
+        check(search)?;
+        let question = templates::Question::new(search)?;
+        let rows = templates::rows_held(search.limit);
+        self.ask(reader, rows, move |snapshot, control| templates::list(snapshot, &question, control)).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.

@@ -35,6 +35,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
         .route("/api/complete", get(complete))
+        .route("/api/templates", get(templates))
         .route("/api/services", get(services))
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
@@ -116,6 +117,28 @@ async fn complete(
     let question = Params::read(query.as_deref(), &["q", "at", "signal", "from", "to"])?.completion()?;
     let answer = engine.complete(&reader, &question).await?;
     Ok(json_answer(StatusCode::OK, &answer))
+}
+
+async fn templates(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let search = Params::read(query.as_deref(), &["q", "from", "to", "limit", "cursor"])?.search()?;
+    let answer =
+        engine.templates(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
+    let time = |time: Option<model::UnixNanos>| time.map(|time| time.to_string());
+    let body = json!({
+        "templates": answer.templates,
+        "templates_total": answer.templates_total,
+        "total": answer.total,
+        "without_template": answer.without,
+        "from": time(answer.range.from),
+        "to": time(answer.range.to),
+        "cursor": answer.cursor,
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
 }
 
 async fn services(

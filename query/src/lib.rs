@@ -20,6 +20,7 @@ mod testing;
 
 pub use engine::{
     Completion, Completions, Engine, Graph, Item, Limits, Search, ServiceDetail, ServiceQuestion, Services,
+    Templates,
 };
 pub use error::QueryError;
 pub use http::{request_id, router};

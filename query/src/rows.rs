@@ -47,6 +47,12 @@ pub struct Log {
     pub span_id: Option<String>,
     /// The event's name.
     pub event_name: Option<String>,
+    /// The identity of the body's template: 16 hexadecimal digits. Null where the body has none.
+    #[serde(default)]
+    pub template_id: Option<String>,
+    /// What stands in the body at the variable places of its template, in order.
+    #[serde(default)]
+    pub variables: Vec<String>,
     /// Attributes of the record.
     pub attributes: Attributes,
     /// Attributes of the resource.
@@ -285,6 +291,33 @@ pub struct ServiceKey {
     pub namespace: Option<String>,
     /// `deployment.environment.name`.
     pub environment: Option<String>,
+}
+
+/// A template: what one statement writes into logs, and the logs of a question that have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its identity: 16 hexadecimal digits.
+    pub id: String,
+    /// Its text, with `<*>` at the places of its variables.
+    pub template: String,
+    /// How many logs match.
+    pub count: u64,
+    /// When it was first seen, in all that is stored.
+    #[serde(with = "nanos")]
+    pub first_seen: i64,
+    /// When it was last seen, in all that is stored.
+    #[serde(with = "nanos")]
+    pub last_seen: i64,
+    /// The services that wrote it, by matching logs, most first.
+    pub services: Vec<String>,
+    /// The body of one of the logs.
+    pub example: Option<String>,
+    /// `new`, `steady` or `gone`.
+    pub state: String,
+    /// Matching logs in equal parts of the range.
+    pub trend: Vec<u64>,
+    /// For each variable place its commonest values, counted over a sample of the logs.
+    pub variables: Vec<Vec<FacetValue>>,
 }
 
 /// What a question cost, and whether its answer is whole.

@@ -19,7 +19,7 @@ use regex::Regex;
 use crate::columns::REST;
 use crate::error::{Result, StoreError};
 use crate::segment::form::{BODY_PARTS, BODY_TEMPLATE, BODY_VARIABLES};
-use crate::templates;
+use crate::templates::{self, TEMPLATE_ID};
 use crate::text::{InTemplate, Phrase};
 
 pub(crate) use sets::Traces;
@@ -150,6 +150,7 @@ pub(crate) fn column_of(signal: Signal, field: Field) -> Option<&'static str> {
         Field::Severity if logs => "severity",
         Field::Body if logs => "body",
         Field::Event if logs => "event_name",
+        Field::Template if logs => TEMPLATE_ID,
         _ => return None,
     })
 }

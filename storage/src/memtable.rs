@@ -3,14 +3,19 @@
 //! Rows can be read the moment they are in. Small batches are joined, so that a million requests of one row
 //! do not leave a million batches.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
+};
 use arrow::datatypes::Schema;
 use model::{Signal, UnixNanos, schema};
 
 use crate::columns;
 use crate::error::Result;
+use crate::templates::Miner;
 
 /// A batch of fewer rows is small.
 const SMALL_ROWS: usize = 256;
@@ -23,6 +28,9 @@ pub(crate) struct Rows {
     pub(crate) batch: RecordBatch,
     pub(crate) first: UnixNanos,
     pub(crate) last: UnixNanos,
+    /// Unlike that of any other batch of this process.
+    pub(crate) number: u64,
+    templates: OnceLock<ArrayRef>,
 }
 
 /// The fresh rows of one tenant and signal.
@@ -78,7 +86,28 @@ impl Rows {
         let times = times(signal, &batch);
         let first = times.values().iter().min().copied().unwrap_or(i64::MAX);
         let last = times.values().iter().max().copied().unwrap_or(i64::MIN);
-        Self { batch, first: UnixNanos(first), last: UnixNanos(last) }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { batch, first: UnixNanos(first), last: UnixNanos(last), number, templates: OnceLock::new() }
+    }
+
+    /// The template of each log's body, found when it is first asked for and then kept: four bytes a row.
+    pub(crate) fn templates(&self) -> &ArrayRef {
+        self.templates.get_or_init(|| {
+            let bodies = self.batch.column_by_name("body").and_then(|bodies| bodies.as_string_opt::<i32>());
+            let (mut miner, mut variables) = (Miner::default(), String::new());
+            let keys: Int32Array = (0..self.batch.num_rows())
+                .map(|row| {
+                    variables.clear();
+                    let bodies = bodies.filter(|bodies| bodies.is_valid(row))?;
+                    miner.split(bodies.value(row), &mut variables).map(|number| number.0 as i32)
+                })
+                .collect();
+            let texts: StringArray = miner.templates().map(Some).collect();
+            let nothing = DictionaryArray::new(Int32Array::new_null(keys.len()), Arc::new(texts.clone()));
+            // A key is the number of a template of this miner, so the two always fit.
+            Arc::new(DictionaryArray::try_new(keys, Arc::new(texts)).unwrap_or(nothing))
+        })
     }
 }
 

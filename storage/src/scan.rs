@@ -9,7 +9,10 @@
 
 mod newest;
 mod needs;
+mod tally;
+pub(crate) mod templates;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,8 +31,12 @@ use roaring::RoaringBitmap;
 use crate::columns::{REST, key_of};
 use crate::error::{Result, StoreError};
 use crate::eval::{Filter, Traces};
+use crate::segment::form::BODY_TEMPLATE;
 use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
+use crate::templates::{Origin, TEMPLATE_ID};
+pub use tally::{Sample, Tally, TemplateCount, Trend};
+use templates::{FRESH_ROWS_SHOWN_MAX, Identities};
 
 /// A text index that names more of a segment's rows than this share is not worth following.
 pub(crate) const INDEX_SHARE_MAX: f64 = 0.35;
@@ -112,6 +119,7 @@ impl Snapshot {
         each: &mut dyn FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<ScanStats> {
         let work = Work::new(self.table(scan.signal), scan)?;
+        work.need(columns);
         let wanted = work.columns(columns);
         let mut stats = work.stats();
         for source in work.sources() {
@@ -226,6 +234,10 @@ pub(crate) struct Work<'a> {
     needs: Needs,
     /// The traces that every row must be in, if the predicate names any.
     traces: Option<Traces>,
+    /// The templates of the rows, once they are needed.
+    identities: OnceCell<Identities>,
+    /// Whether the identities stand beside every row that is read.
+    reads_identities: OnceCell<()>,
 }
 
 impl<'a> Work<'a> {
@@ -233,7 +245,27 @@ impl<'a> Work<'a> {
         let filter = Filter::new(scan.signal, &scan.predicate)?;
         let needs = Needs::of(&scan.predicate);
         let traces = needs.traces().map(Traces::new);
-        Ok(Self { table, scan, filter, needs, traces })
+        let (identities, reads_identities) = (OnceCell::new(), OnceCell::new());
+        let mut work = Self { table, scan, filter, needs, traces, identities, reads_identities };
+        if work.filter.columns().iter().any(|column| column == TEMPLATE_ID) {
+            work.need(&[TEMPLATE_ID]);
+            let current = templates::with_current(&scan.predicate, &work.identities(0).templates);
+            work.filter = Filter::new(scan.signal, &current)?;
+        }
+        Ok(work)
+    }
+
+    /// Says which columns will be read: the identities of templates are put beside the rows if they are among them.
+    pub(crate) fn need(&self, columns: &[&str]) {
+        if columns.contains(&TEMPLATE_ID) {
+            self.identities(usize::MAX);
+            self.reads_identities.get_or_init(|| ());
+        }
+    }
+
+    /// The templates of the rows; so many fresh rows are mined for it if it is the first time.
+    fn identities(&self, fresh_rows_max: usize) -> &Identities {
+        self.identities.get_or_init(|| Identities::new(templates::known(self.table, fresh_rows_max)))
     }
 
     pub(crate) fn stats(&self) -> ScanStats {
@@ -286,10 +318,16 @@ impl<'a> Work<'a> {
         }
         match source {
             Source::Fresh(at) => {
-                let batch = &self.table.fresh[at].batch;
-                let rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
+                let fresh = &self.table.fresh[at];
+                let rows: Vec<u32> = (0..fresh.batch.num_rows() as u32).collect();
                 stats.rows += rows.len() as u64;
-                each(batch, &self.mask(batch), &rows)
+                match self.reads_identities.get() {
+                    Some(()) => {
+                        let batch = self.identities(0).beside(&fresh.batch, Some(fresh.templates()))?;
+                        each(&batch, &self.mask(&batch), &rows)
+                    }
+                    None => each(&fresh.batch, &self.mask(&fresh.batch), &rows),
+                }
             }
             Source::Sealed(at) => self.read_segment(&self.table.segments[at], columns, stats, control, each),
         }
@@ -303,6 +341,9 @@ impl<'a> Work<'a> {
         control: &Control,
         each: &mut EachBatch<'_>,
     ) -> Result<ControlFlow<()>> {
+        if !self.may_have_template(segment) {
+            return Ok(ControlFlow::Continue(()));
+        }
         let Some(traces) = self.needs.in_segment(segment)? else { return Ok(ControlFlow::Continue(())) };
         let candidates = match traces.few(&self.scan.predicate) {
             Some(narrower) => segment.candidates(&narrower)?,
@@ -332,7 +373,10 @@ impl<'a> Work<'a> {
             if control.check()?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            let batch = batch?;
+            let mut batch = batch?;
+            if self.reads_identities.get().is_some() {
+                batch = self.identities(0).beside(&batch, batch.column_by_name(BODY_TEMPLATE))?;
+            }
             stats.rows += batch.num_rows() as u64;
             stats.bytes += batch.get_array_memory_size() as u64;
             let rows: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
@@ -408,17 +452,40 @@ impl<'a> Work<'a> {
     pub(crate) fn fetch(&self, source: Source, rows: &[u32]) -> Result<Vec<RecordBatch>> {
         match source {
             Source::Fresh(at) => {
+                let fresh = &self.table.fresh[at];
                 let chosen = arrow::array::UInt32Array::from(rows.to_vec());
-                let rows = arrow::compute::take_record_batch(&self.table.fresh[at].batch, &chosen)?;
-                Ok(vec![packed::unpack(&rows)?])
+                let batch = packed::unpack(&arrow::compute::take_record_batch(&fresh.batch, &chosen)?)?;
+                if self.scan.signal != Signal::Logs {
+                    return Ok(vec![batch]);
+                }
+                let templates = templates::at(fresh.templates(), rows)?;
+                Ok(vec![self.identities(FRESH_ROWS_SHOWN_MAX).shown(&batch, Some(&templates))?])
             }
             Source::Sealed(at) => {
-                let rows = Some(rows.iter().copied().collect());
-                let (reader, _) =
-                    self.table.segments[at].read(Wanted::All, &Selection { rows, range: TimeRange::ALL })?;
-                reader.map(|batch| Ok(packed::unpack(&batch?)?)).collect()
+                let selection =
+                    Selection { rows: Some(rows.iter().copied().collect()), range: TimeRange::ALL };
+                let logs = self.scan.signal == Signal::Logs;
+                let asked = schema::asked(self.scan.signal);
+                let columns: Vec<&str> = asked.fields().iter().map(|field| field.name().as_str()).collect();
+                let wanted = if logs { Wanted::Columns(&columns) } else { Wanted::All };
+                let (reader, _) = self.table.segments[at].read(wanted, &selection)?;
+                let rows = reader.map(|batch| {
+                    let (batch, templates) = templates::take_templates(packed::unpack(&batch?)?);
+                    match logs {
+                        true => self.identities(FRESH_ROWS_SHOWN_MAX).shown(&batch, templates.as_ref()),
+                        false => Ok(batch),
+                    }
+                });
+                rows.collect()
             }
         }
+    }
+
+    /// Whether a segment may have rows of the template that is asked for.
+    fn may_have_template(&self, segment: &Segment) -> bool {
+        let (Some(id), Some(identities)) = (self.needs.template, self.identities.get()) else { return true };
+        let known = self.table.registry.get(&Origin::Segment(segment.meta.id.clone()));
+        known.is_none_or(|known| identities.templates.may_have(&known, id))
     }
 }
 

@@ -6,6 +6,7 @@ use model::{Signal, TimeRange, UnixNanos};
 
 use crate::memtable::Rows;
 use crate::segment::Segment;
+use crate::templates::Registry;
 
 /// Everything one tenant has stored at one moment: segments and fresh rows. Holding it keeps the files.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Snapshot {
 pub(crate) struct Table {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) fresh: Vec<Arc<Rows>>,
+    /// The templates of the tenant's logs.
+    pub(crate) registry: Arc<Registry>,
 }
 
 impl Snapshot {

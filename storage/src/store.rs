@@ -35,6 +35,7 @@ use crate::memtable::{Memtable, with_store_columns};
 use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
+use crate::templates::Registry;
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 
@@ -135,6 +136,8 @@ struct Shared {
     guard: Arc<Guard>,
     caches: SegmentCaches,
     tenants: Mutex<HashMap<TenantName, TenantId>>,
+    /// The templates of each tenant's logs, from the first question on.
+    registries: Mutex<HashMap<TenantId, Arc<Registry>>>,
     live: Mutex<Live>,
     fresh_bytes: Gauge,
     removed: Mutex<Removed>,
@@ -298,7 +301,10 @@ impl Store {
         let tenant = self.inner.shared.known_tenant(&reader.tenant);
         let live = self.inner.shared.live();
         Snapshot::new(|signal| match tenant {
-            Some(tenant) => live.table(tenant, signal),
+            Some(tenant) => {
+                let registry = self.inner.shared.registry(tenant);
+                Table { registry, ..live.table(tenant, signal) }
+            }
             None => Table::default(),
         })
     }
@@ -383,6 +389,7 @@ impl Shared {
             guard: Arc::new(guard),
             caches,
             tenants: Mutex::new(tenants),
+            registries: Mutex::default(),
             live: Mutex::new(live),
             fresh_bytes,
             removed: Mutex::default(),
@@ -399,6 +406,13 @@ impl Shared {
 
     fn known_tenant(&self, name: &TenantName) -> Option<TenantId> {
         lock(&self.tenants).get(name).copied()
+    }
+
+    /// What is known of a tenant's templates.
+    fn registry(&self, tenant: TenantId) -> Arc<Registry> {
+        let mut registries = lock(&self.registries);
+        let new = || Arc::new(Registry::within(self.caches.template_share()));
+        Arc::clone(registries.entry(tenant).or_insert_with(new))
     }
 
     fn tenant(&self, name: &TenantName) -> Result<TenantId> {
@@ -521,6 +535,7 @@ impl Live {
         Table {
             segments: self.segments.iter().filter(mine).map(Arc::clone).collect(),
             fresh: fresh.flat_map(|table| table.batches().iter().map(Arc::clone)).collect(),
+            registry: Arc::default(),
         }
     }
 }

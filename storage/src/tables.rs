@@ -25,14 +25,17 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use model::{Predicate, Signal, packed, schema};
+use model::{Predicate, Signal, TimeRange, packed, schema};
 use object_store::ObjectMeta;
 
 use crate::columns::REST;
 use crate::error::StoreError;
+use crate::memtable::Rows;
 use crate::scan::Control;
+use crate::scan::templates::{self, Identities};
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+use crate::templates::TEMPLATE_ID;
 
 mod needs;
 mod source;
@@ -61,7 +64,7 @@ type Result<T> = std::result::Result<T, DataFusionError>;
 
 /// One signal of a snapshot as a table.
 pub fn provider(snapshot: &Snapshot, signal: Signal) -> Arc<dyn TableProvider> {
-    Arc::new(SignalTable { snapshot: snapshot.clone(), signal, schema: schema::stored(signal) })
+    Arc::new(SignalTable { snapshot: snapshot.clone(), signal, schema: schema::asked(signal) })
 }
 
 /// The rolled-up rows of a snapshot as a table, without the columns that the store fills. Its rows are partial: those
@@ -105,10 +108,17 @@ impl TableProvider for SignalTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
         let shown = Arc::new(self.schema.project(columns)?);
+        let identities = self.identities(&shown, filters);
         let needs = Needs::of(self.signal, filters);
         let fresh = match self.signal {
             Signal::Red => self.rolled_up(needs.range, &shown)?,
-            _ => table.fresh.iter().map(|rows| as_table(&rows.batch, &shown)).collect::<Result<_>>()?,
+            _ => {
+                let one = |rows: &Arc<Rows>| {
+                    let of_templates = identities.as_deref().map(|identities| (rows.as_ref(), identities));
+                    as_table(&rows.batch, &shown, of_templates)
+                };
+                table.fresh.iter().map(one).collect::<Result<_>>()?
+            }
         };
         let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
         let mut files = Vec::new();
@@ -139,7 +149,7 @@ impl TableProvider for SignalTable {
             .with_statistics(self.statistics(rows))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(FileAdapters)))
+            .with_expr_adapter(Some(Arc::new(FileAdapters { identities })))
             .build();
         UnionExec::try_new(vec![fresh, DataSourceExec::from_data_source(scan)])
     }
@@ -154,16 +164,25 @@ impl SignalTable {
         let cost = self.snapshot.red_of_spans(range, &Predicate::All, &control, &mut |rows| {
             bytes += rows.get_array_memory_size();
             if bytes <= ROLL_UP_BYTES_MAX {
-                batches.push(as_table(rows, shown).map_err(|error| StoreError::Log(error.to_string()))?);
+                batches
+                    .push(as_table(rows, shown, None).map_err(|error| StoreError::Log(error.to_string()))?);
             }
             Ok(())
         });
-        let cost = cost.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let cost = cost.map_err(external)?;
         if bytes > ROLL_UP_BYTES_MAX || cost.timed_out {
             let what = "the spans that are not rolled up yet are too many: ask for fewer minutes of red";
             return Err(DataFusionError::ResourcesExhausted(what.to_owned()));
         }
         Ok(batches)
+    }
+
+    /// The templates of the table, if the question is about them.
+    fn identities(&self, shown: &SchemaRef, filters: &[Expr]) -> Option<Arc<Identities>> {
+        let asked = shown.field_with_name(TEMPLATE_ID).is_ok();
+        let tested = || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == TEMPLATE_ID);
+        let known = || templates::known(self.snapshot.table(self.signal), usize::MAX);
+        (self.signal == Signal::Logs && (asked || tested())).then(|| Arc::new(Identities::new(known())))
     }
 
     fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
@@ -190,8 +209,15 @@ fn external(error: StoreError) -> DataFusionError {
 }
 
 /// Rows of a memtable with the columns of `shown`.
-fn as_table(batch: &RecordBatch, shown: &SchemaRef) -> Result<RecordBatch> {
+fn as_table(
+    batch: &RecordBatch,
+    shown: &SchemaRef,
+    of_templates: Option<(&Rows, &Identities)>,
+) -> Result<RecordBatch> {
     let column = |name: &str| -> Result<ArrayRef> {
+        if let Some((rows, identities)) = of_templates.filter(|_| name == TEMPLATE_ID) {
+            return identities.of(rows.templates()).map_err(external);
+        }
         if name == REST {
             return Ok(Arc::new(packed::attributes(batch)?));
         }

@@ -10,6 +10,9 @@
 //! - *Group*: the masked bodies with the same punctuation and number of words. In it, a word that takes many
 //!   values where all else is the same becomes a variable as well; `groups`.
 //!
+//! - *Known*: the templates of everything that a tenant has stored, joined, by which a row gets the identity that
+//!   people see; `known`.
+//!
 //! A variable begins and ends where a token of the index does: the tokens of a body are those of the literal text
 //! of its template and those of its variables, together.
 
@@ -18,13 +21,15 @@ mod groups;
 mod mask;
 mod miner;
 mod words;
+mod variables;
+mod known;
 
 #[cfg(test)]
 mod tests;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 pub use clusters::Clusters;
+pub use known::Templates;
+pub(crate) use known::{Origin, Registry, Seen, TEMPLATE_ID, TEMPLATE_VARIABLES, digits, hash};
 pub use miner::{Miner, TemplateNumber};
 
 /// Stands in a template for a variable. A body that holds it is kept whole.
@@ -70,7 +75,8 @@ pub fn shown(template: &str) -> String {
     template.replace(PLACEHOLDER, SHOWN)
 }
 
-/// The lasting identity of a template: a hash of its shown text. Written as 16 hexadecimal digits.
+/// The lasting identity of a template that stands alone: a hash of its words and of where values stand among them.
+/// Written as 16 hexadecimal digits.
 pub fn id(template: &str) -> u64 {
-    xxh3_64(shown(template).as_bytes())
+    Clusters::new([template]).ids()[0]
 }

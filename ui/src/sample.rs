@@ -39,6 +39,8 @@ pub(crate) fn span(id: &str, parent: Option<&str>, start: i64) -> Span {
 
 pub(crate) fn log(time: i64, severity: Option<&str>, body: &str) -> Log {
     Log {
+        template_id: None,
+        variables: Vec::new(),
         id: time.to_string(),
         time,
         observed_time: None,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use query::rows::{Log, Span, Stats, TraceSummary};
+use query::rows::{Log, Span, Stats, Template, TraceSummary};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serializer};
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use crate::client::table::{Cell, Column, Table};
 use crate::client::views;
 
 /// The keys of a log, in the order of CSV.
-const LOG_KEYS: [&str; 15] = [
+const LOG_KEYS: [&str; 17] = [
     "id",
     "time",
     "observed_time",
@@ -30,6 +30,8 @@ const LOG_KEYS: [&str; 15] = [
     "trace_id",
     "span_id",
     "event_name",
+    "template_id",
+    "variables",
     "attributes",
     "resource",
     "scope",
@@ -66,6 +68,19 @@ const TRACE_KEYS: [&str; 9] = [
     "error_count",
     "services",
 ];
+/// The keys of a template.
+const TEMPLATE_KEYS: [&str; 10] = [
+    "id",
+    "template",
+    "count",
+    "state",
+    "first_seen",
+    "last_seen",
+    "services",
+    "trend",
+    "example",
+    "variables",
+];
 /// The keys of a service.
 pub(crate) const SERVICE_KEYS: [&str; 12] = [
     "name",
@@ -91,6 +106,8 @@ pub(crate) enum Kind {
     Spans,
     /// Traces.
     Traces,
+    /// Templates of logs.
+    Templates,
 }
 
 impl Kind {
@@ -100,6 +117,15 @@ impl Kind {
             Self::Logs => "logs",
             Self::Spans => "spans",
             Self::Traces => "traces",
+            Self::Templates => "templates",
+        }
+    }
+
+    /// What the rows are that come after those of an answer.
+    pub(crate) fn further(self) -> &'static str {
+        match self {
+            Self::Logs | Self::Spans | Self::Traces => "older",
+            Self::Templates => "rarer",
         }
     }
 
@@ -109,6 +135,7 @@ impl Kind {
             Self::Logs => "/api/logs",
             Self::Spans => "/api/spans",
             Self::Traces => "/api/traces",
+            Self::Templates => "/api/templates",
         }
     }
 
@@ -117,6 +144,7 @@ impl Kind {
             Self::Logs => &LOG_KEYS,
             Self::Spans => &SPAN_KEYS,
             Self::Traces => &TRACE_KEYS,
+            Self::Templates => &TEMPLATE_KEYS,
         }
     }
 
@@ -125,6 +153,7 @@ impl Kind {
             Self::Logs => views::log_columns(),
             Self::Spans => views::span_columns(),
             Self::Traces => views::trace_columns(),
+            Self::Templates => views::template_columns(),
         }
     }
 
@@ -133,6 +162,7 @@ impl Kind {
             Self::Logs => views::log(&serde_json::from_str::<Log>(row.get())?),
             Self::Spans => views::span(&serde_json::from_str::<Span>(row.get())?),
             Self::Traces => views::trace(&serde_json::from_str::<TraceSummary>(row.get())?),
+            Self::Templates => views::template(&serde_json::from_str::<Template>(row.get())?),
         })
     }
 }

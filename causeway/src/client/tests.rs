@@ -49,6 +49,14 @@ fn log(number: usize) -> Value {
     })
 }
 
+fn template() -> Value {
+    json!({
+        "id": "00000000000000ab", "template": "job <*> done", "count": 12, "first_seen": "1", "last_seen": "2",
+        "services": ["cart", "shop"], "example": "job 1 done", "state": "new", "trend": [0, 4, 8],
+        "variables": [[{"value": "1", "count": 12}]],
+    })
+}
+
 fn wrong() -> Response {
     let error = json!({"error": {"code": "bad_question", "message": "no field `sevice`", "position": 0,
         "expected": ["a field"], "request_id": "r"}});
@@ -90,6 +98,7 @@ fn router() -> Router {
         .route("/api/logs", get(logs))
         .route("/api/spans", get(|| async { "not json" }))
         .route("/api/traces/{id}", get(trace_by_id))
+        .route("/api/templates", get(|| async { Json(json!({"templates": [template()], "cursor": null})) }))
         .route("/api/services", get(|| async { Json(json!({"services": [], "from": null, "to": null})) }))
         .route("/api/sql", post(sql))
         .route("/api/compact", post(|| async { Json(json!({"segments": 2})) }))
@@ -119,6 +128,7 @@ fn run_line(line: &str) -> (String, u8) {
         Client::Logs(args) => search(&source, Kind::Logs, args, &mut output),
         Client::Spans(args) => search(&source, Kind::Spans, args, &mut output),
         Client::Traces(args) => search(&source, Kind::Traces, args, &mut output),
+        Client::Templates(args) => search(&source, Kind::Templates, &args.search, &mut output),
         Client::Trace(args) => trace(&source, args, &mut output),
         Client::Services(args) => services(&source, args, &mut output),
         Client::Sql(args) => super::sql(&source, args, &statement(args).unwrap(), &mut output),
@@ -147,6 +157,18 @@ fn commands_and_what_they_write() {
         (
             "sql|select 1|--format|ndjson",
             "{\"n\":1,\"text\":\"one, two\",\"a\":{\"k\":\"v\"}}\n{\"n\":22,\"text\":null,\"a\":null}\n".to_owned(),
+            0,
+        ),
+        (
+            "templates",
+            "COUNT  TREND  STATE  ID                SERVICES    TEMPLATE\n   12   ▄█    new    00000000000000ab  cart, shop  job <*> done\n".to_owned(),
+            0,
+        ),
+        (
+            "templates|--format|csv",
+            "id,template,count,state,first_seen,last_seen,services,trend,example,variables\n\
+             00000000000000ab,job <*> done,12,new,1,2,\"[\"\"cart\"\",\"\"shop\"\"]\",\"[0,4,8]\",job 1 done,\
+             \"[[{\"\"count\"\":12,\"\"value\"\":\"\"1\"\"}]]\"\n".to_owned(),
             0,
         ),
         ("sql|drop", String::new(), 2),
@@ -206,8 +228,8 @@ fn a_trace_in_each_format() {
 #[test]
 fn csv_has_the_keys_of_a_row() {
     let (text, _) = run_line("logs|--limit|1|--format|csv");
-    let expected = "id,time,observed_time,severity,severity_number,severity_text,body,service,instance,trace_id,span_id,event_name,attributes,resource,scope\n\
-        0,1795252443123456789,,warn,13,WARN,line 0,cart,,,,,\"{\"\"a\"\":\"\"x\"\",\"\"z\"\":1}\",{},\"{\"\"attributes\"\":{},\"\"name\"\":null,\"\"version\"\":null}\"\n";
+    let expected = "id,time,observed_time,severity,severity_number,severity_text,body,service,instance,trace_id,span_id,event_name,template_id,variables,attributes,resource,scope\n\
+        0,1795252443123456789,,warn,13,WARN,line 0,cart,,,,,,,\"{\"\"a\"\":\"\"x\"\",\"\"z\"\":1}\",{},\"{\"\"attributes\"\":{},\"\"name\"\":null,\"\"version\"\":null}\"\n";
     assert_eq!(text, expected);
 }
 

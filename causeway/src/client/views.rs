@@ -1,6 +1,6 @@
 //! Rows of the API as rows of a table.
 
-use query::rows::{Log, Service, Span, TraceSummary};
+use query::rows::{Log, Service, Span, Template, TraceSummary};
 use serde_json::Value;
 
 use crate::client::table::{Cell, Column};
@@ -110,6 +110,46 @@ pub(crate) fn trace(trace: &TraceSummary) -> Vec<Cell> {
     ]
 }
 
+/// The columns of templates.
+pub(crate) fn template_columns() -> Vec<Column> {
+    vec![
+        Column::new("COUNT").right(),
+        Column::new("TREND").needs_width(COUNTS_NEED),
+        Column::new("STATE"),
+        Column::new("ID").needs_width(TRACE_ID_NEEDS),
+        Column::new("SERVICES").shrinks_to(NAME_MIN),
+        Column::new("TEMPLATE").shrinks_to(NAME_MIN),
+    ]
+}
+
+/// A template as a row.
+pub(crate) fn template(template: &Template) -> Vec<Cell> {
+    let tone = match template.state.as_str() {
+        "new" => Tone::Warn,
+        "gone" => Tone::Dim,
+        _ => Tone::Plain,
+    };
+    vec![
+        plain(&template.count.to_string()),
+        plain(&sparkline(&template.trend)),
+        Cell::new(&template.state, tone),
+        dim(&template.id),
+        dim(&template.services.join(", ")),
+        plain(&template.template),
+    ]
+}
+
+/// Counts as bars beside one another, a column each; nothing for none.
+fn sparkline(counts: &[u64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |count: &u64| match count {
+        0 => ' ',
+        count => BARS[((u128::from(*count) * BARS.len() as u128).div_ceil(u128::from(most)) - 1) as usize],
+    };
+    counts.iter().map(bar).collect()
+}
+
 /// The columns of services.
 pub(crate) fn service_columns() -> Vec<Column> {
     vec![
@@ -204,6 +244,20 @@ mod tests {
             texts(service(&row)),
             ["cart", "", "prod", "1200", "1.33", "0.25 %", "1.23 ms", "45.6 ms", "", "2", "1.0, 1.1"]
         );
+    }
+
+    #[test]
+    fn counts_are_drawn_as_bars() {
+        for (counts, bars) in [
+            (vec![], ""),
+            (vec![0, 0], "  "),
+            (vec![1], "█"),
+            (vec![0, 1, 4, 8, 1000], " ▁▁▁█"),
+            (vec![1, 2, 3, 4, 5, 6, 7, 8], "▁▂▃▄▅▆▇█"),
+            (vec![u64::MAX, 1], "█▁"),
+        ] {
+            assert_eq!(sparkline(&counts), bars);
+        }
     }
 
     #[test]

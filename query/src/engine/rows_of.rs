@@ -37,6 +37,8 @@ fn log(columns: &Columns<'_>, row: usize) -> Log {
         trace_id: columns.id("trace_id", row),
         span_id: columns.id("span_id", row),
         event_name: text("event_name").filter(|text| !text.is_empty()),
+        template_id: text(schema::TEMPLATE_ID),
+        variables: columns.list_of_texts("template_variables", row),
         attributes: columns.attributes("attributes", row),
         resource: columns.attributes("resource_attributes", row),
         scope: columns.scope(row),

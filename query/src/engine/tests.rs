@@ -166,6 +166,84 @@ fn one_service_is_told_by_operation_instance_edge_and_minute() {
 }
 
 #[test]
+fn templates_are_listed_with_their_states() {
+    let fixture = Fixture::new();
+    let ask = |from: Option<i64>, to: Option<i64>, q: &str| {
+        let range = TimeRange { from: from.map(UnixNanos), to: to.map(UnixNanos) };
+        let question = Search { range, ..search(q) };
+        let answer = fixture.runtime.block_on(fixture.engine.templates(&fixture.reader, &question)).unwrap();
+        let rows = answer.templates.into_iter().map(|row| (row.template, row.state, row.trend));
+        rows.map(|(text, state, trend)| format!("{text} {state} {}", trend.iter().sum::<u64>()))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    // The logs are at 1.20 and 1.45 seconds.
+    let cases: [(Option<i64>, Option<i64>, &str, &[&str]); 6] = [
+        // Nothing is older than the range: its first part is what the rest is compared with.
+        (None, None, "", &["card refused gone 1", "cart answered new 1"]),
+        (Some(1_000_000_000), Some(2_000_000_000), "", &["card refused new 1", "cart answered new 1"]),
+        (Some(1_300_000_000), Some(2_000_000_000), "", &["cart answered new 1"]),
+        (None, Some(1_300_000_000), "", &["card refused gone 1"]),
+        (None, None, "refused", &["card refused gone 1"]),
+        (Some(5_000_000_000), None, "", &[]),
+    ];
+    for state in ["fresh", "compacted"] {
+        for (from, to, q, expected) in cases {
+            assert_eq!(ask(from, to, q).iter().collect::<Vec<_>>(), expected, "{state}: {from:?} {to:?} {q}");
+        }
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
+fn pages_of_templates_follow_on_one_another() {
+    let fixture = Fixture::new();
+    let mut question = Search { limit: 1, ..search("") };
+    let mut examples = Vec::new();
+    loop {
+        let answer = fixture.runtime.block_on(fixture.engine.templates(&fixture.reader, &question)).unwrap();
+        assert_eq!((answer.total, answer.templates_total, answer.without), (2, 2, 0));
+        examples.extend(answer.templates.into_iter().map(|row| (row.example.unwrap(), row.services)));
+        question.cursor = answer.cursor;
+        if question.cursor.is_none() {
+            break;
+        }
+    }
+    examples.sort();
+    let expected = [("card refused", "payment"), ("cart answered", "cart")];
+    assert_eq!(examples, expected.map(|(body, service)| (body.to_owned(), vec![service.to_owned()])));
+    for wrong in
+        [Search { cursor: Some("1".into()), ..search("") }, Search { limit: LIMIT_MAX + 1, ..search("") }]
+    {
+        let answer = fixture.runtime.block_on(fixture.engine.templates(&fixture.reader, &wrong));
+        assert!(matches!(answer, Err(QueryError::Bad { .. })), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_log_has_its_template_and_is_found_by_it() {
+    let fixture = Fixture::new();
+    for state in ["fresh", "compacted"] {
+        let page =
+            fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &search("refused"))).unwrap();
+        let id = page.rows[0].template_id.clone().unwrap();
+        let found = search(&format!("template:{id}"));
+        let found = Search { facets: vec!["template".into()], ..found };
+        let page = fixture.runtime.block_on(fixture.engine.logs(&fixture.reader, &found)).unwrap();
+        assert_eq!(
+            page.rows.iter().filter_map(|log| log.body.as_str()).collect::<Vec<_>>(),
+            ["card refused"]
+        );
+        let counted = &page.facets.unwrap()["template"];
+        assert_eq!(
+            counted.iter().map(|value| (&value.value, value.count)).collect::<Vec<_>>(),
+            [(&id, 1)],
+            "{state}"
+        );
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let fixture = Fixture::new();
     let cases = [

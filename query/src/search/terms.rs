@@ -28,6 +28,7 @@ pub(super) const FIELDS: &[(&str, Field)] = &[
     ("body", Field::Body),
     ("event", Field::Event),
     ("scope", Field::Scope),
+    ("template", Field::Template),
 ];
 
 pub(super) const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer", "unspecified"];
@@ -79,13 +80,6 @@ impl Terms {
             Key::Quoted(name) => return self.attribute(Level::Any, name, pair),
             Key::Plain(name) => *name,
         };
-        if name == "template" {
-            return Err(QueryError::bad(
-                "templates are not stored, so they cannot be searched",
-                at,
-                &["body"],
-            ));
-        }
         match FIELDS.iter().find(|(own, _)| *own == name) {
             Some((_, field)) => {
                 self.must_have(*field, name, at)?;
@@ -102,6 +96,7 @@ impl Terms {
         let (prefix, instead) = match (self.signal, field) {
             (Signal::Spans, Field::Body) => ("span", Some("name")),
             (Signal::Spans, Field::Severity) => ("span", Some("status")),
+            (Signal::Spans, Field::Template) => ("span", Some("name")),
             (Signal::Logs, Field::Name) => ("log", Some("body")),
             (Signal::Logs, Field::Status) => ("log", Some("severity")),
             (Signal::Logs, Field::Parent) => ("log", Some("span")),
@@ -120,7 +115,7 @@ impl Terms {
             Field::Duration => values::duration(pair),
             Field::Severity => self.severity(pair),
             Field::Trace => values::id(field, values::TRACE_DIGITS, pair),
-            Field::Span | Field::Parent => values::id(field, values::SPAN_DIGITS, pair),
+            Field::Span | Field::Parent | Field::Template => values::id(field, values::SPAN_DIGITS, pair),
             Field::Kind => self.named(field, KINDS, pair),
             Field::Status => self.named(field, STATUSES, pair),
             Field::Body => Ok(Predicate::Field(field, self.related(pair)?)),

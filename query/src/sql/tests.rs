@@ -218,6 +218,37 @@ fn what_is_no_query_is_refused() {
 }
 
 #[test]
+fn logs_have_the_identity_of_their_template() {
+    let fixture = Fixture::new();
+    let [refused, answered] =
+        ["card refused", "cart answered"].map(|text| format!("{:016x}", storage::templates::id(text)));
+    for state in ["fresh", "compacted"] {
+        for (sql, expected) in [
+            (
+                "SELECT body, template_id FROM logs ORDER BY body".to_owned(),
+                json!([["card refused", refused], ["cart answered", answered]]),
+            ),
+            (format!("SELECT body FROM logs WHERE template_id = '{refused}'"), json!([["card refused"]])),
+            (format!("SELECT count(*) FROM logs WHERE template_id <> '{refused}'"), json!([[1]])),
+            ("SELECT count(*) FROM logs WHERE template_id IS NULL".to_owned(), json!([[0]])),
+            (
+                "SELECT template_id IS NULL AS absent, count(DISTINCT template_id) FROM logs GROUP BY absent"
+                    .to_owned(),
+                json!([[false, 2]]),
+            ),
+            (
+                "SELECT template_id, count(*) FROM logs WHERE service_name = 'cart' GROUP BY template_id"
+                    .to_owned(),
+                json!([[answered, 1]]),
+            ),
+        ] {
+            assert_eq!(ask(&fixture, &sql), Ok(expected), "{state}: {sql}");
+        }
+        fixture.runtime.block_on(fixture.engine.compact()).unwrap();
+    }
+}
+
+#[test]
 fn a_syntax_error_has_its_place() {
     let error = allowed("SELECT *\nFROM spans WHERE )").unwrap_err();
     let QueryError::Bad { position: Some(position), expected, .. } = error else { panic!("{error:?}") };

@@ -1,5 +1,8 @@
 //! Reads the table: rows of its segments, and those that are rolled up when they are asked for.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use arrow::array::{BooleanArray, RecordBatch};
 use model::{Predicate, Signal, TimeRange};
 
@@ -47,7 +50,11 @@ impl Snapshot {
         let scan = Scan { signal: Signal::Spans, range, predicate: predicate.clone() };
         let all = self.table(Signal::Spans);
         let segments = all.segments.iter().filter(|segment| !segment.meta.rolled_up);
-        let table = Table { segments: segments.cloned().collect(), fresh: all.fresh.clone() };
+        let table = Table {
+            segments: segments.cloned().collect(),
+            fresh: all.fresh.clone(),
+            registry: Arc::clone(&all.registry),
+        };
         let work = Work::new(&table, &scan)?;
         let mut roll_up = RollUp::default();
         let stats = read(&work, &span_columns(), control, &mut |batch, mask| {
@@ -85,8 +92,10 @@ fn read(
     let wanted = work.columns(columns);
     let mut stats = work.stats();
     for source in work.sources() {
-        let ended =
-            work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| each(batch, mask))?;
+        let ended = work.read(source, &wanted, &mut stats, control, &mut |batch, mask, _| {
+            each(batch, mask)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
         if ended.is_break() {
             stats.timed_out = true;
             break;

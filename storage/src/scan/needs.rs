@@ -19,6 +19,8 @@ pub(super) struct Needs {
     traces: Vec<Arc<[TraceId]>>,
     /// The first and the last of the `seq` it may have.
     seqs: Option<(i64, i64)>,
+    /// The identity of a template.
+    pub(super) template: Option<u64>,
     /// Nothing matches.
     never: bool,
 }
@@ -46,6 +48,9 @@ impl Needs {
             Predicate::Field(Field::Service, Test::Equals(name)) => self.service = Some(name.clone()),
             Predicate::Field(Field::Trace, Test::Equals(id)) => {
                 self.traces.extend(id.parse::<TraceId>().ok().map(|id| Arc::from([id])));
+            }
+            Predicate::Field(Field::Template, Test::Equals(id)) => {
+                self.template = u64::from_str_radix(id, 16).ok();
             }
             Predicate::TraceIn(TraceSet::Ids(ids)) => self.traces.push(Arc::clone(ids)),
             Predicate::Rows(seqs) => match (seqs.first(), seqs.last()) {

@@ -109,6 +109,7 @@ fn select(
     let mut asked = vec!["seq"];
     let observed = observer.as_ref().map(|observer| observer.columns()).unwrap_or_default();
     asked.extend(&observed);
+    work.need(&asked);
     let columns = work.columns(&asked);
     let mut stats = work.stats();
     let mut best = Best { heap: BinaryHeap::new(), limit, before };

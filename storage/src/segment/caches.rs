@@ -2,10 +2,11 @@
 //!
 //! | cache | parts of 16 | of 48 MiB | an entry |
 //! |---|---|---|---|
-//! | trace filters | 8 | 24 MiB | 2.4 bytes an id: 10 million ids |
+//! | trace filters | 7 | 21 MiB | 2.4 bytes an id: 9 million ids |
 //! | Parquet metadata | 4 | 12 MiB | 70 kB for 41 columns and a row group of 13 pages |
 //! | text indexes | 2 | 6 MiB | [`INDEX_BYTES`], whatever they index: their files are mapped |
 //! | footers | 1 | 3 MiB | some kilobytes |
+//! | templates of logs | 1 | 3 MiB | four times their text, and 256 bytes; not a cache: they stay (`crate::templates`) |
 //! | | 1 | 3 MiB | for what comes before something goes for it |
 //!
 //! What does not fit is read again each time; the least used goes first. An entry that is used often is not driven
@@ -26,11 +27,12 @@ use crate::budget::{CacheShare, Charge, MemoryBudget};
 
 /// The share of the caches is counted in these parts.
 const PARTS: usize = 16;
-const FILTER_PARTS: usize = 8;
+const FILTER_PARTS: usize = 7;
 const METADATA_PARTS: usize = 4;
 const INDEX_PARTS: usize = 2;
 const FOOTER_PARTS: usize = 1;
-const _: () = assert!(FILTER_PARTS + METADATA_PARTS + INDEX_PARTS + FOOTER_PARTS < PARTS);
+const TEMPLATE_PARTS: usize = 1;
+const _: () = assert!(FILTER_PARTS + METADATA_PARTS + INDEX_PARTS + FOOTER_PARTS + TEMPLATE_PARTS < PARTS);
 /// Bytes of an entry beside its value: its key, and what the cache keeps of it.
 const ENTRY_BYTES: usize = 512;
 /// Bytes of an open text index that are not pages of its file: 21 KiB were measured, of 200 open ones.
@@ -45,6 +47,7 @@ pub(crate) struct SegmentCaches {
     pub(super) footers: Cache<Footer>,
     pub(super) metadata: Cache<ArrowReaderMetadata>,
     pub(super) indexes: Cache<TextIndex>,
+    templates: CacheShare,
 }
 
 impl SegmentCaches {
@@ -59,7 +62,13 @@ impl SegmentCaches {
                 metadata.metadata().memory_size() + metadata.schema().fields().len() * FIELD_BYTES
             }),
             indexes: Cache::new(budget.cache_share(INDEX_PARTS, PARTS), |_| INDEX_BYTES),
+            templates: budget.cache_share(TEMPLATE_PARTS, PARTS),
         }
+    }
+
+    /// The memory for what is known of templates.
+    pub(crate) fn template_share(&self) -> CacheShare {
+        self.templates.clone()
     }
 
     /// Forgets a segment that is gone.

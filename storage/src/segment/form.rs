@@ -26,14 +26,14 @@ use model::{Signal, attributes, schema};
 
 use crate::columns::{Layout, REST, key_of};
 use crate::error::{Result, StoreError};
-use crate::templates::{self, Miner};
+use crate::templates::{self, Miner, TEMPLATE_ID};
 
 /// The template of a body, its places of variables marked.
 pub(crate) const BODY_TEMPLATE: &str = "body_template";
 /// The variables of a body, joined.
 pub(crate) const BODY_VARIABLES: &str = "body_variables";
 /// Asked for instead of `body`, gives what the file holds of it as it is: the bodies that are whole under this name,
-/// and templates and variables under theirs.
+/// and templates and variables under theirs. Asked for the identity of the template, a file gives the template.
 pub(crate) const BODY_PARTS: &str = "body_parts";
 /// Nanoseconds from the time of a log record to its observed time.
 const OBSERVED_DELAY: &str = "observed_delay_ns";
@@ -77,6 +77,7 @@ fn parts(column: &str) -> Vec<&'static str> {
         "severity" => vec!["severity_number"],
         "body" => vec![BODY_TEMPLATE, BODY_VARIABLES],
         BODY_PARTS => vec!["body", BODY_TEMPLATE, BODY_VARIABLES],
+        TEMPLATE_ID => vec![BODY_TEMPLATE],
         name if FROM_RESOURCE.iter().any(|(column, _)| *column == name) => vec!["resource_attributes"],
         _ => Vec::new(),
     }
@@ -131,11 +132,13 @@ pub(crate) fn unfold(signal: Signal, batch: &RecordBatch, wanted: Wanted<'_>) ->
         columns.push(column);
     }
     let body_parts = matches!(wanted, Wanted::Columns(columns) if columns.contains(&BODY_PARTS));
+    let template = body_parts || matches!(wanted, Wanted::Columns(columns) if columns.contains(&TEMPLATE_ID));
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         match field.name().as_str() {
             name if key_of(name).is_some() && wanted.has(name) => fields.push(Arc::clone(field)),
             "body" if body_parts => fields.push(Arc::new(field.as_ref().clone().with_name(BODY_PARTS))),
-            BODY_TEMPLATE | BODY_VARIABLES if body_parts => fields.push(Arc::clone(field)),
+            BODY_TEMPLATE if template => fields.push(Arc::clone(field)),
+            BODY_VARIABLES if body_parts => fields.push(Arc::clone(field)),
             _ => continue,
         }
         columns.push(Arc::clone(column));

@@ -1,11 +1,13 @@
 //! Reads a sealed segment.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
 use model::{Predicate, Signal, TimeRange, TraceId, schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -18,11 +20,12 @@ use roaring::RoaringBitmap;
 use super::caches::{Cached, SegmentCaches};
 use super::checked::{Checked, CheckedFile};
 use super::footer::{self, Footer};
-use super::form::{self, Wanted};
+use super::form::{self, BODY_TEMPLATE, Wanted};
 use super::index::{BLOCK_ROWS, TextIndex};
 use super::trace_filter::StoredFilter;
 use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
 use crate::error::{Result, StoreError};
+use crate::templates::TEMPLATE_ID;
 
 /// Rows in a batch that is read.
 const BATCH_ROWS: usize = 8192;
@@ -35,6 +38,8 @@ const UNPACKED: u64 = 9;
 const DECOMPRESSED: u64 = 8;
 /// Bytes of a key to sort by, in memory.
 const KEY_BYTES: u64 = 64;
+/// From so many bytes on a dictionary may not be all of its row group's.
+const DICTIONARY_BYTES_MAX: usize = 1 << 20;
 /// Bytes that reading a file takes besides.
 const INPUT_BYTES: usize = 256 << 10;
 
@@ -203,6 +208,30 @@ impl Segment {
         Ok((batches, numbers))
     }
 
+    /// The templates of its log bodies: the dictionary of each row group.
+    pub(crate) fn templates(&self) -> Result<BTreeSet<String>> {
+        let (_, metadata) = self.open()?;
+        let groups = self.row_groups(&metadata, TimeRange::ALL);
+        let first = Some(groups.iter().map(|(_, rows)| rows.start).collect());
+        let range = TimeRange::ALL;
+        let mut found = BTreeSet::new();
+        // A row at a time, so that no batch has rows of two groups: each then comes with its whole dictionary.
+        let (rows, _) =
+            self.read_by(1, Wanted::Columns(&[TEMPLATE_ID]), &Selection { rows: first, range })?;
+        for (row, (_, numbers)) in rows.zip(groups) {
+            if dictionary(&row?, &mut found) < DICTIONARY_BYTES_MAX {
+                continue;
+            }
+            // A larger dictionary is given up by the writer, and the file has the others beside their rows.
+            let rows = Some(numbers.collect());
+            let (rows, _) = self.read(Wanted::Columns(&[TEMPLATE_ID]), &Selection { rows, range })?;
+            for batch in rows {
+                dictionary(&batch?, &mut found);
+            }
+        }
+        Ok(found)
+    }
+
     /// Its Parquet file, blocks checked as they are read, and what the file says of itself.
     pub(crate) fn open(&self) -> Result<(CheckedFile, ArrowReaderMetadata)> {
         let path = self.data_path();
@@ -259,6 +288,21 @@ impl Segment {
         }
         groups
     }
+}
+
+/// Adds the templates of a batch's dictionary; answers what they take in the file.
+fn dictionary(batch: &RecordBatch, found: &mut BTreeSet<String>) -> usize {
+    let templates = batch.column_by_name(BODY_TEMPLATE);
+    let Some(templates) = templates.and_then(|templates| templates.as_dictionary_opt::<Int32Type>()) else {
+        return 0;
+    };
+    let texts = templates.values().as_string::<i32>();
+    for text in texts.iter().flatten() {
+        if !found.contains(text) {
+            found.insert(text.to_owned());
+        }
+    }
+    texts.iter().flatten().map(|text| text.len() + size_of::<u32>()).sum()
 }
 
 impl Drop for Segment {

@@ -12,6 +12,7 @@ use crate::{Control, Scan};
 mod fixtures;
 mod sets;
 mod red;
+mod templates;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 

@@ -19,17 +19,23 @@ use model::packed;
 use super::computed::{Computed, What};
 use super::{ATTRIBUTE_TEXT, MATCHES, Result};
 use crate::columns::REST;
+use crate::scan::templates::Identities;
 use crate::segment::form::{self, BODY_PARTS, BODY_TEMPLATE, Wanted};
+use crate::templates::TEMPLATE_ID;
 use crate::text::Phrase;
 
 /// Makes adapters for files.
 #[derive(Debug)]
-pub(super) struct FileAdapters;
+pub(super) struct FileAdapters {
+    /// The templates of logs, where they are asked for.
+    pub(super) identities: Option<Arc<Identities>>,
+}
 
 impl PhysicalExprAdapterFactory for FileAdapters {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let plain = DefaultPhysicalExprAdapter::new(Arc::clone(&table), Arc::clone(&file));
-        Ok(Arc::new(FileAdapter { plain, table, file }))
+        let identities = self.identities.as_ref().map(Arc::clone);
+        Ok(Arc::new(FileAdapter { plain, table, file, identities }))
     }
 }
 
@@ -38,6 +44,7 @@ struct FileAdapter {
     plain: DefaultPhysicalExprAdapter,
     table: SchemaRef,
     file: SchemaRef,
+    identities: Option<Arc<Identities>>,
 }
 
 impl PhysicalExprAdapter for FileAdapter {
@@ -91,7 +98,13 @@ impl FileAdapter {
         if parts == [name] && name != REST {
             return Ok(None);
         }
-        Ok(Some(self.computed(What::Column(Arc::new(field.clone())), parts.into_iter())?))
+        let what = match (name, &self.identities) {
+            (TEMPLATE_ID, Some(identities)) => {
+                What::Template(Arc::new(field.clone()), Arc::clone(identities).into())
+            }
+            _ => What::Column(Arc::new(field.clone())),
+        };
+        Ok(Some(self.computed(what, parts.into_iter())?))
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

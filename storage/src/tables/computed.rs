@@ -2,9 +2,12 @@
 //! Each reads the columns of the file that it needs and no other.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringBuilder, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
 use datafusion::common::DataFusionError;
@@ -13,9 +16,10 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use model::{AnyValue, attributes, packed};
 
-use super::Result;
+use super::{Result, external};
 use crate::columns::{REST, key_of};
 use crate::eval::body_bits;
+use crate::scan::templates::Identities;
 use crate::segment::form::{self, BODY_PARTS};
 use crate::text::Phrase;
 
@@ -28,6 +32,32 @@ pub(super) enum What {
     Attribute(String),
     /// Whether the body has a phrase.
     Matches(Phrase),
+    /// The identity of the body's template; null where the file holds none.
+    Template(FieldRef, SameIdentities),
+}
+
+/// Identities of templates, the same as themselves alone.
+#[derive(Debug, Clone)]
+pub(super) struct SameIdentities(Arc<Identities>);
+
+impl From<Arc<Identities>> for SameIdentities {
+    fn from(identities: Arc<Identities>) -> Self {
+        Self(identities)
+    }
+}
+
+impl PartialEq for SameIdentities {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SameIdentities {}
+
+impl Hash for SameIdentities {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 /// An expression, and the columns of the file that it is made from.
@@ -42,6 +72,7 @@ impl fmt::Display for Computed {
         match &self.what {
             What::Column(field) => f.write_str(field.name()),
             What::Attribute(key) => write!(f, "{REST}['{key}']"),
+            What::Template(field, _) => f.write_str(field.name()),
             What::Matches(phrase) => write!(f, "matches(body, '{phrase}')"),
         }
     }
@@ -50,7 +81,7 @@ impl fmt::Display for Computed {
 impl PhysicalExpr for Computed {
     fn return_field(&self, _: &Schema) -> Result<FieldRef> {
         Ok(match &self.what {
-            What::Column(field) => Arc::clone(field),
+            What::Column(field) | What::Template(field, _) => Arc::clone(field),
             What::Attribute(key) => Arc::new(Field::new(key, DataType::Utf8, true)),
             What::Matches(_) => Arc::new(Field::new(self.to_string(), DataType::Boolean, true)),
         })
@@ -62,6 +93,10 @@ impl PhysicalExpr for Computed {
             What::Column(field) => column(&parts, field)?,
             What::Attribute(key) => attribute(&parts, key)?,
             What::Matches(phrase) => Arc::new(body_bits(&parts, phrase)),
+            What::Template(field, identities) => match parts.columns().first() {
+                Some(templates) => identities.0.of(templates).map_err(external)?,
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            },
         }))
     }
 
@@ -95,7 +130,8 @@ impl Computed {
             fields.push(Field::new(name, column.data_type().clone(), true));
             columns.push(column);
         }
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
     }
 }
 
@@ -103,7 +139,7 @@ fn column(parts: &RecordBatch, field: &FieldRef) -> Result<ArrayRef> {
     if field.name() == REST {
         return Ok(Arc::new(packed::attributes(parts)?));
     }
-    let made = form::column(parts, field).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let made = form::column(parts, field).map_err(external)?;
     made.ok_or_else(|| DataFusionError::Internal(format!("a file lacks the column {}", field.name())))
 }
 

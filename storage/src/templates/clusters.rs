@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::PLACEHOLDER;
 use super::miner::ByHash;
 use super::words::{Kind, Word, is_name, words};
+use super::{PLACEHOLDER, SHOWN};
 
 /// A word varies once it takes so many values where all else is the same.
 const VALUES_MIN: u32 = 5;
@@ -26,12 +26,19 @@ const ROUNDS_MAX: usize = 6;
 /// Stands for a value among the numbers of words.
 const VALUE: u32 = 0;
 
-/// The final clusters of a set of templates. The same templates in the same order give the same clusters.
+/// The final clusters of a set of templates. The same templates give the same clusters; their order decides the
+/// numbers of the clusters and nothing else.
 #[derive(Debug)]
 pub struct Clusters {
     of: Vec<usize>,
     texts: Vec<String>,
+    ids: Vec<u64>,
+    alone: Vec<u64>,
+    values: Vec<Vec<Piece>>,
 }
+
+/// A piece of a template, as a byte range.
+pub(super) type Piece = (u32, u32);
 
 impl Clusters {
     /// Joins templates.
@@ -39,6 +46,7 @@ impl Clusters {
         let mut names = Names::default();
         let mut lines: Vec<Line<'_>> =
             templates.into_iter().map(|text| Line::new(text, &mut names)).collect();
+        let alone = lines.iter().map(|line| names.id(&line.sequence())).collect();
         for _ in 0..ROUNDS_MAX {
             let by_names = vary(&mut lines, |sequences| differing_names(sequences, &names));
             let by_values = vary(&mut lines, many_values);
@@ -47,7 +55,9 @@ impl Clusters {
                 break;
             }
         }
-        number(&lines)
+        let values = lines.iter().map(Line::pieces).collect();
+        let (of, texts, ids) = number(&lines, &names);
+        Self { of, texts, ids, alone, values }
     }
 
     /// The cluster of each template, in the order given; clusters are numbered from 0 as they appear.
@@ -55,9 +65,25 @@ impl Clusters {
         &self.of
     }
 
-    /// The text of each cluster: that of its first template, with a placeholder at what varies.
+    /// The text of each cluster: the shortest of its templates', with a placeholder at what varies.
     pub fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// The lasting identity of each cluster: a hash of its words and of where values stand among them. It does not
+    /// depend on which of its templates are there, nor on their order.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
+    /// The identity that each template would have if it were the only one.
+    pub(super) fn alone(&self) -> &[u64] {
+        &self.alone
+    }
+
+    /// Where in each template the values are: what [`PLACEHOLDER`]s stand for in the text of its cluster.
+    pub(super) fn values(&self) -> &[Vec<Piece>] {
+        &self.values
     }
 }
 
@@ -65,6 +91,7 @@ impl Clusters {
 #[derive(Debug, Default)]
 struct Names<'a> {
     numbers: HashMap<&'a str, u32>,
+    texts: Vec<&'a str>,
     is_name: Vec<bool>,
 }
 
@@ -73,9 +100,19 @@ impl<'a> Names<'a> {
         let next = self.is_name.len() as u32 + VALUE + 1;
         let number = *self.numbers.entry(word).or_insert(next);
         if number == next {
+            self.texts.push(word);
             self.is_name.push(is_name(word));
         }
         number
+    }
+
+    /// A hash of the words of a sequence, blanks between them.
+    fn id(&self, sequence: &[u32]) -> u64 {
+        let word = |number: &u32| match number.checked_sub(VALUE + 1) {
+            Some(at) => self.texts[at as usize],
+            None => SHOWN,
+        };
+        xxh3_64(sequence.iter().map(word).collect::<Vec<_>>().join(" ").as_bytes())
     }
 
     fn varies(&self, word: u32) -> bool {
@@ -126,21 +163,31 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The text with a placeholder for each run of values that only blanks part.
-    fn shown(&self) -> String {
-        let mut out = String::with_capacity(self.text.len());
-        let mut end = 0;
+    /// Where the values are: those that only blanks part are one.
+    fn pieces(&self) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
         for (word, number) in self.words.iter().zip(&self.numbers) {
             if *number != VALUE {
                 continue;
             }
-            let between = &self.text[end..word.at];
-            let joins = out.ends_with(PLACEHOLDER) && between.bytes().all(|byte| byte == b' ');
-            if !joins || word.text.is_empty() {
-                out.push_str(between);
-                out.push(PLACEHOLDER);
+            let end = (word.at + word.text.len()) as u32;
+            let blank = |from: u32| self.text[from as usize..word.at].bytes().all(|byte| byte == b' ');
+            match pieces.last_mut() {
+                Some((_, last)) if !word.text.is_empty() && blank(*last) => *last = end,
+                _ => pieces.push((word.at as u32, end)),
             }
-            end = word.at + word.text.len();
+        }
+        pieces
+    }
+
+    /// The text with a placeholder for each value.
+    fn shown(&self) -> String {
+        let mut out = String::with_capacity(self.text.len());
+        let mut end = 0;
+        for (from, to) in self.pieces() {
+            out.push_str(&self.text[end..from as usize]);
+            out.push(PLACEHOLDER);
+            end = to as usize;
         }
         out.push_str(&self.text[end..]);
         out
@@ -265,13 +312,21 @@ fn rests(sequence: &[u32]) -> impl Iterator<Item = u64> {
     sequence.iter().enumerate().map(rest)
 }
 
-/// Numbers the clusters. Those with the same shown text are one, so that an identity names one cluster.
-fn number(lines: &[Line<'_>]) -> Clusters {
+/// Numbers the clusters: that of each line, their texts and their identities. Those with the same text are one.
+fn number(lines: &[Line<'_>], names: &Names<'_>) -> (Vec<usize>, Vec<String>, Vec<u64>) {
     let (of_line, sequences) = different(lines.iter().map(Line::sequence));
-    let mut first: Vec<Option<String>> = vec![None; sequences.len()];
+    let mut shortest: Vec<Option<String>> = vec![None; sequences.len()];
     for (line, sequence) in lines.iter().zip(&of_line) {
-        first[*sequence].get_or_insert_with(|| line.shown());
+        let shown = line.shown();
+        let best = &mut shortest[*sequence];
+        if best.as_ref().is_none_or(|best| (shown.len(), &shown) < (best.len(), best)) {
+            *best = Some(shown);
+        }
     }
-    let (of_sequence, texts) = different(first.into_iter().flatten());
-    Clusters { of: of_line.into_iter().map(|sequence| of_sequence[sequence]).collect(), texts }
+    let (of_sequence, texts) = different(shortest.into_iter().flatten());
+    let mut ids = vec![u64::MAX; texts.len()];
+    for (sequence, cluster) in sequences.iter().zip(&of_sequence) {
+        ids[*cluster] = ids[*cluster].min(names.id(sequence));
+    }
+    (of_line.into_iter().map(|sequence| of_sequence[sequence]).collect(), texts, ids)
 }

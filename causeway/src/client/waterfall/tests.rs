@@ -43,6 +43,8 @@ fn log(span: Option<&str>, at_ms: i64, severity: &str, body: &str) -> Log {
         trace_id: None,
         span_id: span.map(str::to_owned),
         event_name: None,
+        template_id: None,
+        variables: Vec::new(),
         attributes: Map::new(),
         resource: Map::new(),
         scope: Default::default(),

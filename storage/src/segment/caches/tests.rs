@@ -47,7 +47,7 @@ fn a_round_of_more_than_fits_finds_what_does() {
             }
         }
     }
-    // Of 16 values 7 fit beside what the cache itself takes.
+    // Of 16 values 6 fit beside what the cache itself takes.
     assert!(found >= 10 * 5, "{found} of 160 were found");
 }
 
