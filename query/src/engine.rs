@@ -4,6 +4,7 @@ mod rows_of;
 mod aggregate;
 mod traces;
 mod services;
+mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ use crate::rows::{Log, Page, Partial, Service, Span, Stats, Trace, TraceSummary}
 use crate::sql::{SqlAnswer, SqlEngine};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
+use tail::Tails;
+pub use tail::{Dropped, TAILS_MAX, Tail, TailEvent};
 
 /// The most bars of a histogram.
 const HISTOGRAM_BARS_MAX: usize = 1000;
@@ -89,6 +92,7 @@ pub struct Engine {
     /// One compaction at a time; others wait without a thread.
     compacting: Arc<tokio::sync::Mutex<()>>,
     sql: SqlEngine,
+    tails: Tails,
 }
 
 impl Engine {
@@ -101,6 +105,7 @@ impl Engine {
             slots: Arc::new(Semaphore::new(limits.concurrent_max)),
             compacting: Arc::default(),
             sql,
+            tails: Tails::default(),
         })
     }
 

@@ -18,7 +18,7 @@ mod http;
 #[cfg(test)]
 mod testing;
 
-pub use engine::{Engine, Limits, Search, Services};
+pub use engine::{Dropped, Engine, Limits, Search, Services, TAILS_MAX, Tail, TailEvent};
 pub use error::QueryError;
 pub use http::{request_id, router};
 pub use sql::SqlAnswer;

@@ -8,6 +8,7 @@
 //! that is left.
 
 mod newest;
+mod arrived;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -26,6 +27,8 @@ use crate::error::{Result, StoreError};
 use crate::eval::Filter;
 use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
+
+pub use arrived::Arrived;
 
 /// A text index that names more of a segment's rows than this share is not worth following.
 const INDEX_SHARE_MAX: f64 = 0.35;
@@ -336,6 +339,25 @@ impl Needs {
             Some(trace) => segment.may_have_trace(&trace.0),
             None => Ok(true),
         }
+    }
+}
+
+/// Tests packed rows that never were in a snapshot: those of a live tail.
+#[derive(Debug)]
+pub struct Matcher {
+    filter: Filter,
+}
+
+impl Matcher {
+    /// Prepares a predicate.
+    pub fn new(signal: Signal, predicate: &Predicate) -> Result<Self> {
+        Ok(Self { filter: Filter::new(signal, predicate)? })
+    }
+
+    /// The rows that match, all columns, as the table has them.
+    pub fn matching(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let mask = self.filter.evaluate(rows);
+        Ok(packed::unpack(&filter_record_batch(rows, &mask)?)?)
     }
 }
 

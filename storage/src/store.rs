@@ -12,6 +12,7 @@
 
 mod log_thread;
 mod seal_thread;
+mod tails;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
+use tails::Tails;
+pub use tails::{Arrival, Subscription};
 
 /// The most bytes of rows in a memtable, whatever the memory budget.
 const MEMTABLE_BYTES_MAX: usize = 128 << 20;
@@ -107,6 +110,15 @@ pub struct Health {
 /// What is held until rows are in the memtables.
 pub type Held = Box<dyn Send>;
 
+/// What was there when a subscription began.
+#[derive(Debug, Clone)]
+pub struct Tailed {
+    /// Every row before the subscription's first.
+    pub snapshot: Snapshot,
+    /// The last `seq` of them: of any tenant and signal.
+    pub last_seq: i64,
+}
+
 /// A store. Cloning is cheap; all clones are one store.
 #[derive(Clone)]
 pub struct Store {
@@ -134,6 +146,7 @@ struct Shared {
     caches: SegmentCaches,
     tenants: Mutex<HashMap<TenantName, TenantId>>,
     live: Mutex<Live>,
+    tails: Arc<Tails>,
     fresh_bytes: Gauge,
     removed: Mutex<Removed>,
     wake: Condvar,
@@ -150,6 +163,10 @@ struct Live {
     active: Fresh,
     frozen: Vec<Arc<Frozen>>,
     segments: Vec<Arc<Segment>>,
+    /// The `seq` after the last row that can be read.
+    next_seq: i64,
+    /// Rows that live tails want, until the lock is given back.
+    tailed: Vec<tails::Durable>,
     /// Somebody wants the memtables sealed now.
     seal_wanted: u64,
     /// How often that was done, or failed.
@@ -184,6 +201,7 @@ impl Store {
         let shared = Arc::new(Shared::new(dir, lock, options, catalog)?);
         shared.delete_orphans()?;
         let (sealed, next_seq) = shared.catalog.sealed()?;
+        shared.live().next_seq = next_seq;
         let start = WalStart { writer: 0, sealed, next_seq };
         let (wal, recovery) =
             Wal::recover(&dir.join("wal"), start, &mut |at, frame| shared.replay(at, &frame))?;
@@ -298,6 +316,29 @@ impl Store {
         })
     }
 
+    /// The rows of a signal that become durable from now on, and a snapshot of all before. At most `bytes_max`
+    /// of them wait in memory to be taken, or one batch. Nothing of it slows what is written.
+    pub fn subscribe(
+        &self,
+        reader: &Reader,
+        signal: Signal,
+        bytes_max: usize,
+    ) -> Result<(Tailed, Subscription)> {
+        if self.inner.log.is_none() {
+            return Err(StoreError::Closed);
+        }
+        let shared = &self.inner.shared;
+        let tenant = shared.known_tenant(&reader.tenant);
+        let live = shared.live();
+        let snapshot =
+            Snapshot::new(|signal| tenant.map(|tenant| live.table(tenant, signal)).unwrap_or_default());
+        let subscription = shared.tails.subscribe(&reader.tenant, signal, live.next_seq, bytes_max);
+        if shared.closing.load(Ordering::Acquire) {
+            shared.tails.end();
+        }
+        Ok((Tailed { snapshot, last_seq: live.next_seq - 1 }, subscription))
+    }
+
     /// Puts all fresh rows into segments. Blocks until that is done.
     pub fn seal(&self) -> Result<()> {
         if self.inner.log.is_none() {
@@ -379,6 +420,7 @@ impl Shared {
             caches,
             tenants: Mutex::new(tenants),
             live: Mutex::new(live),
+            tails: Arc::default(),
             fresh_bytes,
             removed: Mutex::default(),
             wake: Condvar::new(),
@@ -420,7 +462,15 @@ impl Shared {
     fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
         let signal = frame.batch.signal;
         let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
+        let tailed = self.tails.any().then(|| Arc::new(rows.clone()));
         let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)?;
+        live.next_seq = live.next_seq.max(at.first_seq + frame.batch.rows.num_rows() as i64);
+        live.tailed.extend(tailed.map(|rows| tails::Durable {
+            tenant: frame.tenant,
+            signal,
+            first_seq: at.first_seq,
+            rows,
+        }));
         live.active.bytes = live.active.bytes.saturating_add_signed(grown);
         live.active.since.get_or_insert_with(Instant::now);
         live.active.seen.extend(seen(frame));
@@ -468,6 +518,7 @@ impl Shared {
         let _live = self.live();
         self.closing.store(true, Ordering::Release);
         self.wake.notify_all();
+        self.tails.end();
     }
 
     /// Asks the seal thread for a seal and waits until it is done.
