@@ -110,15 +110,6 @@ pub struct Health {
 /// What is held until rows are in the memtables.
 pub type Held = Box<dyn Send>;
 
-/// What was there when a subscription began.
-#[derive(Debug, Clone)]
-pub struct Tailed {
-    /// Every row before the subscription's first.
-    pub snapshot: Snapshot,
-    /// The last `seq` of them: of any tenant and signal.
-    pub last_seq: i64,
-}
-
 /// A store. Cloning is cheap; all clones are one store.
 #[derive(Clone)]
 pub struct Store {
@@ -314,29 +305,6 @@ impl Store {
             Some(tenant) => live.table(tenant, signal),
             None => Table::default(),
         })
-    }
-
-    /// The rows of a signal that become durable from now on, and a snapshot of all before. At most `bytes_max`
-    /// of them wait in memory to be taken, or one batch. Nothing of it slows what is written.
-    pub fn subscribe(
-        &self,
-        reader: &Reader,
-        signal: Signal,
-        bytes_max: usize,
-    ) -> Result<(Tailed, Subscription)> {
-        if self.inner.log.is_none() {
-            return Err(StoreError::Closed);
-        }
-        let shared = &self.inner.shared;
-        let tenant = shared.known_tenant(&reader.tenant);
-        let live = shared.live();
-        let snapshot =
-            Snapshot::new(|signal| tenant.map(|tenant| live.table(tenant, signal)).unwrap_or_default());
-        let subscription = shared.tails.subscribe(&reader.tenant, signal, live.next_seq, bytes_max);
-        if shared.closing.load(Ordering::Acquire) {
-            shared.tails.end();
-        }
-        Ok((Tailed { snapshot, last_seq: live.next_seq - 1 }, subscription))
     }
 
     /// Puts all fresh rows into segments. Blocks until that is done.

@@ -11,8 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
-use model::{Signal, TenantId, TenantName};
+use model::{Reader, Signal, TenantId, TenantName};
 use tokio::sync::Notify;
+
+use super::Store;
+use crate::error::{Result, StoreError};
+use crate::snapshot::Snapshot;
 
 /// The most batches that wait in an inbox, however small they are.
 const INBOX_BATCHES_MAX: usize = 1024;
@@ -56,6 +60,15 @@ pub enum Arrival {
     Lost(u64),
 }
 
+/// What was there when a subscription began.
+#[derive(Debug, Clone)]
+pub struct Tailed {
+    /// Every row before the subscription's first.
+    pub snapshot: Snapshot,
+    /// The last `seq` of them: of any tenant and signal.
+    pub last_seq: i64,
+}
+
 /// The rows of one tenant and signal from a moment on. Dropping it ends it.
 #[derive(Debug)]
 pub struct Subscription {
@@ -78,6 +91,31 @@ struct Waiting {
     /// Rows not taken since the last that were.
     lost: u64,
     closed: bool,
+}
+
+impl Store {
+    /// The rows of a signal that become durable from now on, and a snapshot of all before. At most `bytes_max`
+    /// of them wait in memory to be taken, or one batch. Nothing of it slows what is written.
+    pub fn subscribe(
+        &self,
+        reader: &Reader,
+        signal: Signal,
+        bytes_max: usize,
+    ) -> Result<(Tailed, Subscription)> {
+        if self.inner.log.is_none() {
+            return Err(StoreError::Closed);
+        }
+        let shared = &self.inner.shared;
+        let tenant = shared.known_tenant(&reader.tenant);
+        let live = shared.live();
+        let snapshot =
+            Snapshot::new(|signal| tenant.map(|tenant| live.table(tenant, signal)).unwrap_or_default());
+        let subscription = shared.tails.subscribe(&reader.tenant, signal, live.next_seq, bytes_max);
+        if shared.closing.load(Ordering::Acquire) {
+            shared.tails.end();
+        }
+        Ok((Tailed { snapshot, last_seq: live.next_seq - 1 }, subscription))
+    }
 }
 
 impl Tails {

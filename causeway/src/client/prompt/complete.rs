@@ -112,8 +112,15 @@ impl Words {
         if typed.is_empty() {
             return (start, Vec::new());
         }
-        let names = self.tables.iter().chain(&self.others);
-        let mut found: Vec<String> = names.filter(|name| begins(name, typed)).cloned().collect();
+        let fitting = |names: &[String]| -> Vec<String> {
+            names.iter().filter(|name| begins(name, typed)).cloned().collect()
+        };
+        let mut found = fitting(&self.tables);
+        let last = before[..start].split_whitespace().next_back().unwrap_or_default();
+        if ["from", "join", "describe"].iter().any(|word| last.eq_ignore_ascii_case(word)) {
+            return (start, found);
+        }
+        found.extend(fitting(&self.others));
         let small = !typed.chars().any(char::is_uppercase);
         let keywords = KEYWORDS.iter().filter(|keyword| begins(keyword, typed));
         found.extend(keywords.map(|word| if small { word.to_lowercase() } else { (*word).to_owned() }));
@@ -190,6 +197,7 @@ mod tests {
             ("SELECT sp", 7, &["spans", "span_id", "split_part("]),
             ("SELECT a.ser", 9, &["service_name"]),
             ("SELECT 1 FROM ", 14, &[]),
+            ("SELECT 1 from s", 14, &["spans"]),
             ("SELECT 'ä日sp", 13, &[]),
             ("\\", 0, &["\\?", "\\d", "\\format", "\\q", "\\timing"]),
             ("\\f", 0, &["\\format"]),
