@@ -14,7 +14,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  found, done
   1  a search found nothing
   2  bad usage, or a question that is wrong
-  3  the server or the data could not answer";
+  3  the server or the data could not answer
+  130  Ctrl-C came before the end";
 
 /// How search text is read.
 const QUERY_HELP: &str = "Examples:
@@ -33,6 +34,12 @@ const TEMPLATES_HELP: &str = "Examples:
 TREND counts logs in equal parts of the time. STATE: `new` if first seen in this time, `gone` if not seen in its last
 part. --stdin writes the header line,cluster,template and a row for each line, lines counted from 1.";
 
+/// What a tail does and does not.
+const TAIL_HELP: &str =
+    "Rows are shown once they are durable. A lost connection is opened again, and rows that came \
+meanwhile are shown first.
+With --format table or csv or ndjson; rows that come faster than they can be shown are left out and counted.";
+
 /// Logs, traces and metrics over OTLP, and the cause of a fault.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, about, after_help = EXIT_CODES)]
@@ -50,6 +57,10 @@ pub(crate) enum Command {
     /// Commands that ask.
     #[command(flatten)]
     Client(Client),
+    /// Write the completions of a shell to standard output
+    Completions(CompletionsArgs),
+    /// Write the man page to standard output, or all pages into a directory
+    Man(ManArgs),
 }
 
 /// Commands that ask a server, or a data directory.
@@ -71,7 +82,10 @@ pub(crate) enum Client {
     /// List what logs say: their templates, most frequent first
     #[command(after_help = TEMPLATES_HELP)]
     Templates(TemplatesArgs),
-    /// Ask in SQL over the tables spans, logs, metrics and traces
+    /// Follow logs or spans as they arrive, until Ctrl-C
+    #[command(after_help = TAIL_HELP)]
+    Tail(TailArgs),
+    /// Ask in SQL over the tables spans, logs, metrics and traces; at a terminal without a statement, a prompt
     Sql(SqlArgs),
     /// Merge and index all that is stored, and return when nothing is left to do
     Compact(CompactArgs),
@@ -85,6 +99,7 @@ impl Client {
             Self::Trace(args) => &args.connection,
             Self::Templates(args) => &args.search.connection,
             Self::Services(args) => &args.connection,
+            Self::Tail(args) => &args.connection,
             Self::Sql(args) => &args.connection,
             Self::Compact(args) => &args.connection,
         }
@@ -130,6 +145,9 @@ pub(crate) struct SearchArgs {
     /// The most rows
     #[arg(long, value_name = "ROWS", default_value_t = query::LIMIT_DEFAULT as u64, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
+    /// Go on after the rows of an earlier answer, with the same search and times
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
     /// Which times.
     #[command(flatten)]
     pub(crate) times: Times,
@@ -174,12 +192,43 @@ pub(crate) struct ServicesArgs {
 /// `sql`.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The statement; read from standard input if absent or `-`
+    /// The statement. If absent, statements that end with `;` are typed at a prompt, or read from standard input
+    /// where that is no terminal or this is `-`
     #[arg(value_name = "SQL")]
     pub(crate) sql: Option<String>,
     /// Where to ask.
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// `tail`.
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// What to show, as `service:checkout severity>=warn`; all if absent
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: Vec<String>,
+    /// Follow spans instead of logs
+    #[arg(long)]
+    pub(crate) spans: bool,
+    /// Where to ask.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where to write a page for the program and one for each command
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// `compact`.
@@ -422,6 +471,16 @@ mod tests {
             ("templates --stdin --format json", false),
             ("sql", true),
             ("sql -", true),
+            ("tail", true),
+            ("tail service:a severity>=warn --format ndjson", true),
+            ("tail --spans status:error", true),
+            ("tail --since 1h", false),
+            ("logs --cursor 1.2", true),
+            ("completions bash", true),
+            ("completions", false),
+            ("completions cmd", false),
+            ("man", true),
+            ("man somewhere", true),
             ("compact --data somewhere", true),
             ("metrics up", false),
         ] {

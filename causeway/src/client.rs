@@ -1,25 +1,28 @@
 //! The commands that ask: what each sends, and how its answer is written. They know the API and nothing of how
 //! data is kept; see `source` for where answers come from.
 //!
+//! - `interrupt`: Ctrl-C, which stops what is under way
 //! - `source`: a server over HTTP, or a data directory read in this process
+//! - `events`: server-sent events
 //! - `error`: what can go wrong, the place in a wrong question, exit codes
 //! - `answer`: the answers of the API, their rows untouched
 //! - `output`, `table`, `views`, `waterfall`, `text`: how results look
 //! - `templates`: text from standard input, by template
 //! - `times`, `progress`: times as people write them, a sign of life
+//! - `sql`, `statements`, `prompt`: statements, where they end, and where they are typed
+//! - `tail`: rows as they arrive
 
-use std::io::Read;
 use std::process::ExitCode;
 
-use query::rows::{Partial, Service, Trace};
+use query::rows::{Partial, Service, Stats, Trace};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::cli::{
-    Client, Color, CompactArgs, Connection, Format, SearchArgs, ServicesArgs, SqlArgs, TraceArgs,
-};
+use crate::cli::{Client, Color, CompactArgs, Connection, Format, SearchArgs, ServicesArgs, TraceArgs};
 
+mod interrupt;
 mod source;
+mod events;
 mod error;
 mod answer;
 mod progress;
@@ -30,17 +33,20 @@ mod waterfall;
 mod templates;
 mod text;
 pub(crate) mod times;
+mod statements;
+mod sql;
+mod prompt;
+mod tail;
 
-use answer::{Kind, Page, ServicesAnswer, SqlAnswer, TraceAnswer};
+use answer::{Kind, Page, ServicesAnswer, TraceAnswer};
 use error::{ClientError, FOUND, NOTHING};
-use output::{Output, notice};
+use indicatif::{HumanBytes, HumanCount};
+use interrupt::Interrupt;
+use output::{Output, hint, notice};
 use progress::Progress;
 use source::{Answer, Patience, Source};
 use table::Table;
-use text::{Tone, count};
-
-/// The most bytes of a statement on standard input.
-const SQL_BYTES_MAX: u64 = 1 << 20;
+use text::Tone;
 
 /// Whether a command found what it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +95,11 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         templates::stdin(&mut std::io::stdin().lock(), output)?;
         return Ok(Outcome::Found);
     }
-    // A statement is read before anything is opened: it may take long to type.
-    let statement = match command {
-        Client::Sql(args) => statement(args)?,
-        _ => String::new(),
+    // What is wrong by itself is said, and statements are read, before anything is opened.
+    let asked = match command {
+        Client::Sql(args) => Some(sql::read(args, output)?),
+        Client::Tail(args) => tail::check(args).map(|()| None)?,
+        _ => None,
     };
     let writes = matches!(command, Client::Compact(_));
     let source = open(connection, writes)?;
@@ -103,61 +110,131 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Templates(args) => search(&source, Kind::Templates, &args.search, output),
         Client::Trace(args) => trace(&source, args, output),
         Client::Services(args) => services(&source, args, output),
-        Client::Sql(args) => sql(&source, args, &statement, output),
+        Client::Tail(args) => tail::tail(&source, args, output),
+        Client::Sql(_) => match asked {
+            Some(sql::Asked::Statements(statements)) => sql::run(&source, connection, &statements, output),
+            _ => prompt::run(&source, connection, output),
+        },
         Client::Compact(args) => compact(&source, args, output),
     }
 }
 
 fn open(connection: &Connection, writes: bool) -> Result<Source, ClientError> {
-    let _progress =
-        connection.data.as_ref().map(|data| Progress::start(format!("opening {}", data.display())));
-    Source::open(connection, writes)
+    let source = {
+        let _progress =
+            connection.data.as_ref().map(|data| Progress::start(format!("opening {}", data.display())));
+        Source::open(connection, writes, Interrupt::listen())?
+    };
+    Ok(source)
 }
 
-/// `logs`, `spans`, `traces`, `templates`: page after page until the limit or the end.
+/// What came of a search so far.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    cursor: Option<String>,
+    partial: Option<Partial>,
+    stats: Stats,
+}
+
+/// `logs`, `spans`, `traces`, `templates`: page after page until the limit, the end, or Ctrl-C.
 fn search(
     source: &Source,
     kind: Kind,
     args: &SearchArgs,
     output: &mut Output,
 ) -> Result<Outcome, ClientError> {
-    let format = args.connection.format;
-    let text = args.query.join(" ");
-    let page_max = query::LIMIT_MAX as u64;
-    let as_is = format == Format::Json && args.limit <= page_max;
-    let mut writer = answer::Writer::new(kind, format);
-    let (mut cursor, mut found, mut partial) = (None, 0, None);
-    loop {
-        let limit = (args.limit - found).min(page_max);
-        let mut params = vec![("q", text.clone()), ("limit", limit.to_string())];
-        params.extend(args.times.params());
-        params.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let doing =
-            if found == 0 { format!("asking {}", source.name()) } else { format!("{found} rows so far") };
-        let body = ask(&doing, &text, || source.get(kind.path(), &params))?;
-        let page = Page::read(kind, &body, source.name())?;
-        if as_is {
-            whole(output, &body, source)?;
-        } else {
-            writer.page(&page, output)?;
+    let color = args.connection.color;
+    let as_is = args.connection.format == Format::Json && args.limit <= query::LIMIT_MAX as u64;
+    let mut writer = answer::Writer::new(kind, args.connection.format);
+    let mut found = Found { cursor: args.cursor.clone(), ..Found::default() };
+    let stopped = pages(source, kind, args, &mut found, &mut |page, body| match as_is {
+        true => whole(output, body, source),
+        // Whoever reads gets every page as it comes.
+        false => writer.page(page, output).and_then(|()| Ok(output.flush()?)),
+    });
+    match stopped {
+        Err(ClientError::Interrupted(_)) | Ok(()) if !as_is => {
+            writer.end(found.cursor.as_deref(), output)?;
         }
-        partial = page.stats.partial.or(partial);
-        let rows = page.rows.len() as u64;
-        found += rows;
-        cursor = page.cursor;
-        if cursor.is_none() || rows == 0 || found >= args.limit {
-            break;
-        }
-    }
-    if !as_is {
-        writer.end(cursor.as_deref(), output)?;
+        _ => {}
     }
     output.flush()?;
-    warn_partial(partial.as_ref(), args.connection.color);
-    if format == Format::Table {
-        tell_rest(kind, args, found, cursor.is_some());
+    match stopped {
+        Err(ClientError::Interrupted(_)) => return Err(ClientError::Interrupted(found.how_to_go_on())),
+        stopped => stopped?,
     }
-    Ok(Outcome::of(found > 0))
+    warn_partial(found.partial.as_ref(), color);
+    if args.connection.format == Format::Table {
+        tell_rest(kind, args, found.rows, found.cursor.is_some());
+    }
+    cost(color, &found.stats);
+    Ok(Outcome::of(found.rows > 0))
+}
+
+/// Asks for pages and hands each to `each`, with its text.
+fn pages(
+    source: &Source,
+    kind: Kind,
+    args: &SearchArgs,
+    found: &mut Found,
+    each: &mut dyn FnMut(&Page<'_>, &[u8]) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
+    let text = args.query.join(" ");
+    loop {
+        let limit = (args.limit - found.rows).min(query::LIMIT_MAX as u64);
+        let mut params = vec![("q", text.clone()), ("limit", limit.to_string())];
+        params.extend(args.times.params());
+        params.extend(found.cursor.clone().map(|cursor| ("cursor", cursor)));
+        let body = ask(&found.doing(source), &text, || source.get(kind.path(), &params))?;
+        let page = Page::read(kind, &body, source.name())?;
+        each(&page, &body)?;
+        found.add(&page);
+        if found.cursor.is_none() || page.rows.is_empty() || found.rows >= args.limit {
+            return Ok(());
+        }
+        if source.interrupt().is_pressed() {
+            return Err(ClientError::Interrupted(String::new()));
+        }
+    }
+}
+
+impl Found {
+    fn add(&mut self, page: &Page<'_>) {
+        self.rows += page.rows.len() as u64;
+        self.cursor.clone_from(&page.cursor);
+        self.partial = page.stats.partial.clone().or(self.partial.take());
+        answer::add(&mut self.stats, &page.stats);
+    }
+
+    /// What is waited for, and what came before it.
+    fn doing(&self, source: &Source) -> String {
+        if self.rows == 0 {
+            return format!("asking {}", source.name());
+        }
+        let (rows, bytes) = (HumanCount(self.stats.rows_scanned), HumanBytes(self.stats.bytes_scanned));
+        format!("{} rows so far, {rows} rows and {bytes} read", HumanCount(self.rows))
+    }
+
+    /// What Ctrl-C kept.
+    fn how_to_go_on(&self) -> String {
+        let rows = match self.rows {
+            1 => "1 row".to_owned(),
+            rows => format!("{rows} rows"),
+        };
+        match self.cursor.as_ref().filter(|_| self.rows > 0) {
+            Some(cursor) => format!("{rows} came; the same command with --cursor {cursor} goes on"),
+            None => format!("{rows} came"),
+        }
+    }
+}
+
+/// Under an answer, at a terminal: what it cost.
+fn cost(color: Color, stats: &Stats) {
+    let (rows, bytes) = (HumanCount(stats.rows_scanned), HumanBytes(stats.bytes_scanned));
+    let (opened, total) = (stats.segments_opened, stats.segments_total);
+    let time = stats.elapsed_ms;
+    hint(color, "read:", &format!("{rows} rows, {bytes}, {opened} of {total} segments opened, {time} ms"));
 }
 
 /// Under a list: that there is nothing, or more.
@@ -224,62 +301,8 @@ fn services(source: &Source, args: &ServicesArgs, output: &mut Output) -> Result
     }
     output.flush()?;
     warn_partial(answer.stats.partial.as_ref(), connection.color);
+    cost(connection.color, &answer.stats);
     Ok(Outcome::of(any))
-}
-
-/// `sql`. An answer without rows is an answer: this is no search.
-fn sql(
-    source: &Source,
-    args: &SqlArgs,
-    statement: &str,
-    output: &mut Output,
-) -> Result<Outcome, ClientError> {
-    let connection = &args.connection;
-    let request = json!({ "sql": statement });
-    let doing = format!("asking {}", source.name());
-    let body = ask(&doing, statement, || source.post("/api/sql", &request, Patience::Question))?;
-    let answer: SqlAnswer = parse(&body, source.name())?;
-    match connection.format {
-        Format::Json => whole(output, &body, source)?,
-        Format::Ndjson => answer.ndjson(output)?,
-        Format::Csv => answer.csv(output)?,
-        Format::Table => {
-            let rows: Vec<_> = answer.rows.iter().map(|row| views::sql_row(row)).collect();
-            let columns = views::sql_columns(&answer.names(), &answer.rows);
-            let table = Table::new(columns, &rows, output.width, output.paint);
-            output.line(&table.header())?;
-            for row in &rows {
-                output.line(&table.line(row))?;
-            }
-            output.flush()?;
-            notice(connection.color, Tone::Dim, "answered:", &count(rows.len(), "row", "rows"));
-        }
-    }
-    output.flush()?;
-    warn_partial(answer.stats.partial.as_ref(), connection.color);
-    Ok(Outcome::Found)
-}
-
-/// The statement of `sql`: its argument, else standard input.
-fn statement(args: &SqlArgs) -> Result<String, ClientError> {
-    if let Some(sql) = args.sql.as_ref().filter(|sql| *sql != "-") {
-        return Ok(sql.clone());
-    }
-    let input = std::io::stdin();
-    if std::io::IsTerminal::is_terminal(&input) {
-        notice(args.connection.color, Tone::Dim, "reading SQL", "from the terminal, until Ctrl-D");
-    }
-    let mut sql = String::new();
-    input.lock().take(SQL_BYTES_MAX + 1).read_to_string(&mut sql).map_err(ClientError::Input)?;
-    if sql.len() as u64 > SQL_BYTES_MAX {
-        return Err(ClientError::Usage(format!("a statement has at most {SQL_BYTES_MAX} bytes")));
-    }
-    if sql.trim().is_empty() {
-        return Err(ClientError::Usage(
-            "no statement: give it as an argument or on standard input".to_owned(),
-        ));
-    }
-    Ok(sql.trim_end().to_owned())
 }
 
 /// `compact`.

@@ -1,7 +1,8 @@
 //! The program: one binary that receives, keeps, answers and asks.
 //!
-//! `serve` wires the rooms together ([`serve`]); every other command is a client of the query API
-//! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]).
+//! `serve` wires the rooms together ([`serve`]); the commands that ask are clients of the query API
+//! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]). [`generate`] makes shell completions and
+//! man pages.
 
 mod cli;
 mod memory;
@@ -13,6 +14,7 @@ mod listen;
 mod serve;
 mod offline;
 mod client;
+mod generate;
 
 use std::process::ExitCode;
 
@@ -26,5 +28,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Serve(args) => serve::run(args),
         cli::Command::Client(command) => client::run(&command),
+        cli::Command::Completions(args) => generate::completions(&args),
+        cli::Command::Man(args) => generate::man(&args),
     }
 }

@@ -96,8 +96,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         eprintln!("listening {address}");
     }
     eprintln!("ready");
-    let servers = spawn_servers(&config, &store, http, otlp_grpc, otlp_http, &stop)?;
+    let engine = Engine::new(store.clone(), Limits::default())?;
+    let servers = spawn_servers(&config, &store, engine.clone(), http, otlp_grpc, otlp_http, &stop)?;
     stop.cancelled().await;
+    // Requests that never end by themselves.
+    engine.end_tails();
     let drained = tokio::time::timeout(DRAIN_TIME_MAX, futures::future::join_all(servers)).await;
     if drained.is_err() {
         tracing::warn!(
@@ -113,6 +116,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn spawn_servers(
     config: &Config,
     store: &Store,
+    engine: Engine,
     http: Bound,
     otlp_grpc: Bound,
     otlp_http: Bound,
@@ -120,7 +124,6 @@ fn spawn_servers(
 ) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
     let sink = StoreSink::new(store.clone());
     let receiver = Receiver::new(config.collector.clone(), Arc::new(sink));
-    let engine = Engine::new(store.clone(), Limits::default())?;
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let page = page(config, engine, endpoints);
     let stopped = || stop.clone().cancelled_owned();

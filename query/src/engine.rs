@@ -13,6 +13,7 @@ mod complete;
 mod service;
 mod graph;
 mod templates;
+mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,8 @@ use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
 use resolve::Need;
 pub use service::ServiceQuestion;
+use tail::Tails;
+pub use tail::{Dropped, TAILS_MAX, Tail, TailEvent};
 pub use templates::Templates;
 use work::Work;
 
@@ -146,6 +149,7 @@ pub struct Engine {
     /// One compaction at a time; others wait without a thread.
     compacting: Arc<tokio::sync::Mutex<()>>,
     sql: SqlEngine,
+    tails: Tails,
 }
 
 impl Engine {
@@ -158,6 +162,7 @@ impl Engine {
             slots: Arc::new(Semaphore::new(limits.concurrent_max)),
             compacting: Arc::default(),
             sql,
+            tails: Tails::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod params;
 mod answer;
+mod tail;
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -40,6 +41,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
         .route("/api/sql", post(sql))
+        .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
         .route("/api/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(wrong_method)

@@ -19,8 +19,8 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, Engine, Graph, Item, Limits, Search, ServiceDetail, ServiceQuestion, Services,
-    Templates,
+    Completion, Completions, Dropped, Engine, Graph, Item, Limits, Search, ServiceDetail, ServiceQuestion,
+    Services, TAILS_MAX, Tail, TailEvent, Templates,
 };
 pub use error::QueryError;
 pub use http::{request_id, router};

@@ -26,6 +26,7 @@ pub(crate) struct Fixture {
     pub(crate) reader: Reader,
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) budget: Arc<MemoryBudget>,
+    pub(crate) store: Store,
     _dir: tempfile::TempDir,
 }
 
@@ -58,8 +59,8 @@ impl Fixture {
             let batch = Batch { signal, rows, payload_hash: number as u128, repeatable: true, answer };
             runtime.block_on(store.write(&TenantName::default(), batch)).unwrap();
         }
-        let engine = Engine::new(store, limits).unwrap();
-        Self { engine, reader: Reader::of(TenantName::default()), runtime, budget, _dir: dir }
+        let engine = Engine::new(store.clone(), limits).unwrap();
+        Self { engine, reader: Reader::of(TenantName::default()), runtime, budget, store, _dir: dir }
     }
 }
 

@@ -11,6 +11,7 @@ mod newest;
 mod needs;
 mod tally;
 pub(crate) mod templates;
+mod arrived;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ use crate::snapshot::{Snapshot, Table};
 use crate::templates::{Origin, TEMPLATE_ID};
 pub use tally::{Sample, Tally, TemplateCount, Trend};
 use templates::{FRESH_ROWS_SHOWN_MAX, Identities};
+
+pub use arrived::Arrived;
 
 /// A text index that names more of a segment's rows than this share is not worth following.
 pub(crate) const INDEX_SHARE_MAX: f64 = 0.35;
@@ -486,6 +489,25 @@ impl<'a> Work<'a> {
         let (Some(id), Some(identities)) = (self.needs.template, self.identities.get()) else { return true };
         let known = self.table.registry.get(&Origin::Segment(segment.meta.id.clone()));
         known.is_none_or(|known| identities.templates.may_have(&known, id))
+    }
+}
+
+/// Tests packed rows that never were in a snapshot: those of a live tail.
+#[derive(Debug)]
+pub struct Matcher {
+    filter: Filter,
+}
+
+impl Matcher {
+    /// Prepares a predicate.
+    pub fn new(signal: Signal, predicate: &Predicate) -> Result<Self> {
+        Ok(Self { filter: Filter::new(signal, predicate)? })
+    }
+
+    /// The rows that match, all columns, as the table has them.
+    pub fn matching(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let mask = self.filter.evaluate(rows);
+        Ok(packed::unpack(&filter_record_batch(rows, &mask)?)?)
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod log_thread;
 mod seal_thread;
+mod tails;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ use crate::snapshot::{Snapshot, Table};
 use crate::templates::Registry;
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
+use tails::Tails;
+pub use tails::{Arrival, Subscription, Tailed};
 
 /// The most bytes of rows in a memtable, whatever the memory budget.
 const MEMTABLE_BYTES_MAX: usize = 128 << 20;
@@ -139,6 +142,7 @@ struct Shared {
     /// The templates of each tenant's logs, from the first question on.
     registries: Mutex<HashMap<TenantId, Arc<Registry>>>,
     live: Mutex<Live>,
+    tails: Arc<Tails>,
     fresh_bytes: Gauge,
     removed: Mutex<Removed>,
     wake: Condvar,
@@ -155,6 +159,10 @@ struct Live {
     active: Fresh,
     frozen: Vec<Arc<Frozen>>,
     segments: Vec<Arc<Segment>>,
+    /// The `seq` after the last row that can be read.
+    next_seq: i64,
+    /// Rows that live tails want, until the lock is given back.
+    tailed: Vec<tails::Durable>,
     /// Somebody wants the memtables sealed now.
     seal_wanted: u64,
     /// How often that was done, or failed.
@@ -189,6 +197,7 @@ impl Store {
         let shared = Arc::new(Shared::new(dir, lock, options, catalog)?);
         shared.delete_orphans()?;
         let (sealed, next_seq) = shared.catalog.sealed()?;
+        shared.live().next_seq = next_seq;
         let start = WalStart { writer: 0, sealed, next_seq };
         let (wal, recovery) =
             Wal::recover(&dir.join("wal"), start, &mut |at, frame| shared.replay(at, &frame))?;
@@ -391,6 +400,7 @@ impl Shared {
             tenants: Mutex::new(tenants),
             registries: Mutex::default(),
             live: Mutex::new(live),
+            tails: Arc::default(),
             fresh_bytes,
             removed: Mutex::default(),
             wake: Condvar::new(),
@@ -439,7 +449,15 @@ impl Shared {
     fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
         let signal = frame.batch.signal;
         let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
+        let tailed = self.tails.any().then(|| Arc::new(rows.clone()));
         let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)?;
+        live.next_seq = live.next_seq.max(at.first_seq + frame.batch.rows.num_rows() as i64);
+        live.tailed.extend(tailed.map(|rows| tails::Durable {
+            tenant: frame.tenant,
+            signal,
+            first_seq: at.first_seq,
+            rows,
+        }));
         live.active.bytes = live.active.bytes.saturating_add_signed(grown);
         live.active.since.get_or_insert_with(Instant::now);
         live.active.seen.extend(seen(frame));
@@ -487,6 +505,7 @@ impl Shared {
         let _live = self.live();
         self.closing.store(true, Ordering::Release);
         self.wake.notify_all();
+        self.tails.end();
     }
 
     /// Asks the seal thread for a seal and waits until it is done.

@@ -59,8 +59,19 @@ pub fn causeway(arguments: &[&str]) -> Output {
 }
 
 /// The program without settings from the environment of the test.
-fn command() -> Command {
+pub fn command() -> Command {
     command_under(&[])
+}
+
+/// SIGINT, as Ctrl-C at a terminal sends it.
+///
+/// # Panics
+///
+/// If it cannot be sent.
+pub fn interrupt(process: &Child) {
+    let command = format!("kill -INT {}", process.id());
+    let status = Command::new("sh").args(["-c", &command]).status().expect("a shell runs");
+    assert!(status.success(), "cannot send SIGINT");
 }
 
 /// The same as the last argument of another command, if there is one.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -132,8 +133,14 @@ impl Client {
     pub fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
         let Self { address, runtime, connection } = self;
         runtime.block_on(async {
-            let exchange = exchange(address, connection, request);
-            tokio::time::timeout(EXCHANGE_MAX, exchange).await.map_err(|_| Failure::Late)?
+            let whole = async {
+                let (sender, answer) = exchange(address, connection.take(), request).await?;
+                let (parts, body) = answer.into_parts();
+                let body = body.collect().await?.to_bytes();
+                *connection = Some(sender);
+                Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+            };
+            tokio::time::timeout(EXCHANGE_MAX, whole).await.map_err(|_| Failure::Late)?
         })
     }
 }
@@ -143,12 +150,13 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime starts")
 }
 
-async fn exchange(
+/// Sends a request, and gives the answer as soon as it begins, with the connection it comes on.
+pub(crate) async fn exchange(
     address: &str,
-    connection: &mut Option<SendRequest<Full<Bytes>>>,
+    connection: Option<SendRequest<Full<Bytes>>>,
     request: &Request,
-) -> Result<Answer, Failure> {
-    let mut sender = ready(address, connection.take()).await?;
+) -> Result<(SendRequest<Full<Bytes>>, http::Response<Incoming>), Failure> {
+    let mut sender = ready(address, connection).await?;
     let mut message = http::Request::builder().method(&request.method).uri(&request.path);
     if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         message = message.header("host", address);
@@ -157,10 +165,7 @@ async fn exchange(
         message = message.header(name, value);
     }
     let answer = sender.send_request(message.body(Full::new(request.body.clone()))?).await?;
-    let (parts, body) = answer.into_parts();
-    let body = body.collect().await?.to_bytes();
-    *connection = Some(sender);
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    Ok((sender, answer))
 }
 
 /// The connection there is if it can still be used, else a new one.

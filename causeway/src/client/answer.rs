@@ -171,7 +171,7 @@ impl Kind {
 type Object<'a> = HashMap<String, &'a RawValue>;
 
 /// What of an answer is not as the API says.
-fn misread(asked: &str, error: &serde_json::Error) -> ClientError {
+pub(crate) fn misread(asked: &str, error: &serde_json::Error) -> ClientError {
     ClientError::Answer { asked: asked.to_owned(), reason: error.to_string() }
 }
 
@@ -192,6 +192,11 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// Rows that came one by one from `asked`.
+    pub(crate) fn of(rows: Vec<&'a RawValue>, asked: &'a str) -> Self {
+        Self { rows, cursor: None, stats: Stats::default(), asked }
+    }
+
     /// Reads an answer of `asked`.
     pub(crate) fn read(kind: Kind, body: &'a [u8], asked: &'a str) -> Result<Self, ClientError> {
         let read = || -> serde_json::Result<Self> {
@@ -213,6 +218,8 @@ pub(crate) struct Writer {
     kind: Kind,
     format: Format,
     table: Option<Table>,
+    /// What the widths of a table are chosen for, beside its first rows.
+    sample: Option<Vec<Cell>>,
     rows: u64,
     pages: u64,
     stats: Stats,
@@ -221,7 +228,16 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer that has seen nothing.
     pub(crate) fn new(kind: Kind, format: Format) -> Self {
-        Self { kind, format, table: None, rows: 0, pages: 0, stats: Stats::default() }
+        Self { kind, format, table: None, sample: None, rows: 0, pages: 0, stats: Stats::default() }
+    }
+
+    /// A writer of rows that come one by one, whose first says little of how wide the others are.
+    pub(crate) fn following(kind: Kind, format: Format, output: &Output) -> Self {
+        let sample = match kind {
+            Kind::Logs => views::log_sample(output.width),
+            _ => views::span_sample(output.width),
+        };
+        Self { sample: Some(sample), ..Self::new(kind, format) }
     }
 
     /// Writes a page.
@@ -242,6 +258,9 @@ impl Writer {
     /// Writes what follows the last page.
     pub(crate) fn end(&self, cursor: Option<&str>, output: &mut Output) -> Result<(), ClientError> {
         if self.format == Format::Json {
+            if self.pages == 0 {
+                output.data(&format!("{{\"{}\":[", self.kind.key()))?;
+            }
             let (cursor, stats) =
                 (Value::from(cursor), serde_json::to_string(&self.stats).map_err(io::Error::other)?);
             output.data(&format!("],\"cursor\":{cursor},\"stats\":{stats}}}\n"))?;
@@ -260,7 +279,9 @@ impl Writer {
             return Ok(());
         }
         if self.table.is_none() {
-            let table = Table::new(self.kind.columns(), &rows, output.width, output.paint);
+            let mut widest = rows.clone();
+            widest.extend(self.sample.take());
+            let table = Table::new(self.kind.columns(), &widest, output.width, output.paint);
             output.line(&table.header())?;
             self.table = Some(table);
         }
@@ -286,7 +307,7 @@ impl Writer {
 }
 
 /// The cost of several pages.
-fn add(sum: &mut Stats, page: &Stats) {
+pub(crate) fn add(sum: &mut Stats, page: &Stats) {
     sum.rows_scanned += page.rows_scanned;
     sum.bytes_scanned += page.bytes_scanned;
     sum.segments_total = sum.segments_total.max(page.segments_total);

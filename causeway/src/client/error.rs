@@ -16,6 +16,9 @@ pub(crate) const WRONG: u8 = 2;
 /// Exit code: the server or the data could not answer.
 pub(crate) const UNANSWERED: u8 = 3;
 
+/// Exit code: ended by Ctrl-C, as shells say it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// Columns before a question that is shown under its error.
 const INDENT: &str = "  ";
 
@@ -62,6 +65,9 @@ pub(crate) enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Ctrl-C ended it; what came so far, and how to go on.
+    #[error("{0}")]
+    Interrupted(String),
     /// The data directory cannot be read.
     #[error("{0}")]
     Open(String),
@@ -125,10 +131,16 @@ impl ClientError {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Whether the same may go well if it is tried again later: the connection broke, or the server is busy.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Server { status: 429 | 502..=504, .. })
+    }
+
     /// The exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             _ if self.is_broken_pipe() => FOUND,
+            Self::Interrupted(_) => INTERRUPTED,
             Self::NotFound(_) => NOTHING,
             // 401 and 403: the token is missing or wrong, or the question is not for this reader.
             Self::Usage(_) | Self::Question(_) | Self::Server { status: 401 | 403, .. } => WRONG,
@@ -138,7 +150,11 @@ impl ClientError {
 
     /// The error for a reader, with the place in the question where there is one.
     pub(crate) fn render(&self, width: usize, paint: Paint) -> String {
-        let mut text = format!("{} {}\n", paint.apply(Tone::Bad, "error:"), visible(&self.to_string()));
+        let word = match self {
+            Self::Interrupted(_) => paint.apply(Tone::Warn, "interrupted:"),
+            _ => paint.apply(Tone::Bad, "error:"),
+        };
+        let mut text = format!("{word} {}\n", visible(&self.to_string()));
         if let Self::Question(question) = self {
             if let Some(position) = question.position.filter(|_| !question.text.is_empty()) {
                 text.push_str(&place(&question.text, position, width, paint));
@@ -247,6 +263,7 @@ mod tests {
             (ClientError::Open("o".into()), 3),
             (broken, 0),
             (full, 3),
+            (ClientError::Interrupted("i".into()), 130),
         ] {
             assert_eq!(error.exit_code(), code, "{error:?}");
         }

@@ -40,6 +40,11 @@ impl Output {
         Self { writer, terminal: width.is_some(), width, paint: Paint { on: false } }
     }
 
+    /// Whether results go to a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// The width to lay out for.
     pub(crate) fn layout_width(&self) -> usize {
         self.width.unwrap_or(WIDTH_DEFAULT)
@@ -94,6 +99,13 @@ fn terminal_width(terminal: &console::Term) -> usize {
 pub(crate) fn notice(color: Color, tone: Tone, word: &str, message: &str) {
     let (_, paint) = error_style(color);
     say(&format!("{} {}\n", paint.apply(tone, word), visible(message)));
+}
+
+/// A [`notice`] that only a person wants: nothing where standard error is no terminal.
+pub(crate) fn hint(color: Color, word: &str, message: &str) {
+    if io::stderr().is_terminal() {
+        notice(color, Tone::Dim, word, message);
+    }
 }
 
 /// `text` on standard error. Nobody is left to tell when that fails.

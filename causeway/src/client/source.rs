@@ -2,6 +2,7 @@
 //! API, so no command knows which of the two it asks.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,8 @@ use tower::ServiceExt;
 
 use crate::cli::Connection;
 use crate::client::error::ClientError;
+use crate::client::events::Events;
+use crate::client::interrupt::Interrupt;
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,6 +30,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// The most bytes of one answer.
 const BODY_BYTES_MAX: usize = 1 << 30;
 
+/// How long a connection that follows may be silent: three signs of life of the server.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
+
+/// Said where Ctrl-C came first.
+const NOTHING_CAME: &str = "no answer came";
 /// Said where no server listens.
 const NO_SERVER: &str = "; is `causeway serve` running?";
 
@@ -57,10 +65,25 @@ pub(crate) enum Source {
 
 impl Source {
     /// Gets ready to ask what the command line names. `write` opens a data directory for writing.
-    pub(crate) fn open(connection: &Connection, write: bool) -> Result<Self, ClientError> {
+    pub(crate) fn open(
+        connection: &Connection,
+        write: bool,
+        interrupt: Interrupt,
+    ) -> Result<Self, ClientError> {
         match &connection.data {
-            Some(data) => Local::open(data, write).map(Self::Local),
-            None => Remote::new(&connection.url, connection.token.as_deref()).map(Self::Remote),
+            Some(data) => Local::open(data, write, interrupt).map(Self::Local),
+            None => {
+                let token = connection.token.as_deref();
+                Remote::new(&connection.url, token, interrupt).map(Self::Remote)
+            }
+        }
+    }
+
+    /// What Ctrl-C stops.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        match self {
+            Self::Remote(remote) => &remote.interrupt,
+            Self::Local(local) => &local.interrupt,
         }
     }
 
@@ -74,11 +97,7 @@ impl Source {
 
     /// Asks by GET.
     pub(crate) fn get(&self, path: &str, params: &[(&str, String)]) -> Result<Answer, ClientError> {
-        let mut target = path.to_owned();
-        for (number, (key, value)) in params.iter().enumerate() {
-            target.push(if number == 0 { '?' } else { '&' });
-            target.push_str(&format!("{key}={}", encode(value)));
-        }
+        let target = target(path, params);
         match self {
             Self::Remote(remote) => remote.get(&target),
             Self::Local(local) => local.send(Method::GET, &target, Body::empty()),
@@ -97,14 +116,17 @@ impl Source {
 
 /// A server.
 pub(crate) struct Remote {
-    agent: ureq::Agent,
+    /// Absent once Ctrl-C has shut it down, until it is made anew.
+    agent: Mutex<Option<ureq::Agent>>,
+    near: bool,
     url: String,
     token: Option<String>,
+    interrupt: Interrupt,
 }
 
 impl Remote {
     /// A server at `url`, which may have a path before that of the API.
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, ClientError> {
+    pub(crate) fn new(url: &str, token: Option<&str>, interrupt: Interrupt) -> Result<Self, ClientError> {
         let wrong =
             |reason: &str| ClientError::Usage(format!("`{url}` is not the address of a server: {reason}"));
         let uri: Uri =
@@ -118,7 +140,9 @@ impl Remote {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let near = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         Ok(Self {
-            agent: agent(near),
+            agent: Mutex::new(None),
+            near,
+            interrupt,
             url: url.trim().trim_end_matches('/').to_owned(),
             token: token
                 .map(str::trim)
@@ -128,41 +152,107 @@ impl Remote {
     }
 
     fn get(&self, target: &str) -> Result<Answer, ClientError> {
-        let mut request =
-            self.agent.get(format!("{}{target}", self.url)).header("accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", token);
-        }
-        self.read(request.call())
+        self.call(|agent| {
+            let mut request = agent.get(format!("{}{target}", self.url)).header("accept", "application/json");
+            if let Some(token) = &self.token {
+                request = request.header("authorization", token);
+            }
+            request.call()
+        })
     }
 
     fn post(&self, path: &str, body: String, patience: Patience) -> Result<Answer, ClientError> {
-        let mut request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .header("accept", "application/json")
-            .header("content-type", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", token);
-        }
         let timeout = match patience {
             Patience::Question => ANSWER_TIMEOUT,
             Patience::Compaction => COMPACT_TIMEOUT,
         };
-        self.read(request.config().timeout_recv_response(Some(timeout)).build().send(body))
+        self.call(|agent| {
+            let mut request = agent
+                .post(format!("{}{path}", self.url))
+                .header("accept", "application/json")
+                .header("content-type", "application/json");
+            if let Some(token) = &self.token {
+                request = request.header("authorization", token);
+            }
+            request.config().timeout_recv_response(Some(timeout)).build().send(body)
+        })
     }
 
-    fn read(&self, response: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, ClientError> {
-        let mut response = response.map_err(|error| self.failed(&error))?;
+    /// Server-sent events that match the question `text`, from the one after `last` on, until the server or
+    /// Ctrl-C ends them.
+    pub(crate) fn follow(
+        &self,
+        path: &str,
+        params: &[(&str, String)],
+        last: Option<&str>,
+        text: &str,
+    ) -> Result<Events, ClientError> {
+        let agent = self.agent();
+        let guard = self.interrupt.stops({
+            let agent = agent.clone();
+            move || agent.shutdown()
+        });
+        let mut request =
+            agent.get(format!("{}{}", self.url, target(path, params))).header("accept", "text/event-stream");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token);
+        }
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.config().timeout_recv_body(None).timeout_per_read(Some(SILENCE_MAX)).build();
+        let mut response = request.call().map_err(|error| self.failed(&error))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.body_mut().with_config().limit(BODY_BYTES_MAX as u64).read_to_vec();
+            let body = body.map_err(|error| self.failed(&error))?;
+            return Err(ClientError::from_answer(status, &body, text));
+        }
+        let (url, interrupt) = (self.url.clone(), self.interrupt.clone());
+        let failed = move |error: std::io::Error| match interrupt.is_pressed() {
+            true => ClientError::Interrupted(NOTHING_CAME.to_owned()),
+            false => ClientError::Unreachable { url: url.clone(), reason: error.to_string(), hint: "" },
+        };
+        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        Ok(Events::new(body, failed, Some(guard)))
+    }
+
+    /// Where it is asked.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a request that Ctrl-C breaks, and reads its answer.
+    fn call(
+        &self,
+        send: impl FnOnce(&ureq::Agent) -> Result<http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, ClientError> {
+        let agent = self.agent();
+        let _guard = self.interrupt.stops({
+            let agent = agent.clone();
+            move || agent.shutdown()
+        });
+        let mut response = send(&agent).map_err(|error| self.failed(&error))?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(BODY_BYTES_MAX as u64).read_to_vec();
         Ok(Answer { status, body: body.map_err(|error| self.failed(&error))? })
+    }
+
+    /// The agent, or a new one where Ctrl-C ended the last.
+    fn agent(&self) -> ureq::Agent {
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        agent.get_or_insert_with(|| new_agent(self.near)).clone()
     }
 
     /// Why no answer came. Nothing of the request is repeated here: it may hold the token.
     fn failed(&self, error: &ureq::Error) -> ClientError {
         use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
         use ureq::{Error, Timeout};
+        if self.interrupt.is_pressed() {
+            // What was shut down stays so.
+            *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return ClientError::Interrupted(NOTHING_CAME.to_owned());
+        }
         let hint = match error {
             Error::Io(io)
                 if matches!(io.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable) =>
@@ -183,7 +273,7 @@ impl Remote {
 
 /// A client for a server that is `near`, on this machine: no proxy stands before it, and compression would
 /// cost more than it saves.
-fn agent(near: bool) -> ureq::Agent {
+fn new_agent(near: bool) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(concat!("causeway/", env!("CARGO_PKG_VERSION")))
@@ -199,12 +289,13 @@ fn agent(near: bool) -> ureq::Agent {
 pub(crate) struct Local {
     // Before the runtime, so that what the router owns can still use it when it goes.
     router: Router,
-    runtime: Runtime,
+    runtime: Option<Runtime>,
     name: String,
+    interrupt: Interrupt,
 }
 
 impl Local {
-    fn open(data: &Path, write: bool) -> Result<Self, ClientError> {
+    fn open(data: &Path, write: bool, interrupt: Interrupt) -> Result<Self, ClientError> {
         if !data.is_dir() {
             return Err(ClientError::Usage(format!("no data directory at {}", data.display())));
         }
@@ -213,12 +304,12 @@ impl Local {
             let _inside = runtime.enter();
             crate::offline::open(data, write).map_err(|error| ClientError::Open(format!("{error:#}")))?
         };
-        Ok(Self::new(router, runtime, data.display().to_string()))
+        Ok(Self::new(router, runtime, data.display().to_string(), interrupt))
     }
 
     /// A router asked as if it were a server.
-    pub(crate) fn new(router: Router, runtime: Runtime, name: String) -> Self {
-        Self { router, runtime, name }
+    pub(crate) fn new(router: Router, runtime: Runtime, name: String, interrupt: Interrupt) -> Self {
+        Self { router, runtime: Some(runtime), name, interrupt }
     }
 
     fn send(&self, method: Method, target: &str, body: Body) -> Result<Answer, ClientError> {
@@ -231,7 +322,7 @@ impl Local {
             .header("content-type", "application/json")
             .body(body)
             .map_err(|error| ClientError::Usage(error.to_string()))?;
-        self.runtime.block_on(async {
+        let answer = async {
             let response = match self.router.clone().oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
@@ -239,8 +330,36 @@ impl Local {
             let status = response.status().as_u16();
             let body = to_bytes(response.into_body(), BODY_BYTES_MAX).await;
             Ok(Answer { status, body: body.map_err(|error| failed(error.to_string()))?.to_vec() })
+        };
+        let Some(runtime) = &self.runtime else { return Err(failed("it was closed".to_owned())) };
+        runtime.block_on(async {
+            tokio::select! {
+                answer = answer => answer,
+                () = self.interrupt.pressed() => Err(ClientError::Interrupted(NOTHING_CAME.to_owned())),
+            }
         })
     }
+}
+
+impl Drop for Local {
+    /// Ends without waiting for work that nobody wants any more: what Ctrl-C cut short, a crash may, too.
+    fn drop(&mut self) {
+        if self.interrupt.is_pressed()
+            && let Some(runtime) = self.runtime.take()
+        {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A path with its parameters.
+fn target(path: &str, params: &[(&str, String)]) -> String {
+    let mut target = path.to_owned();
+    for (number, (key, value)) in params.iter().enumerate() {
+        target.push(if number == 0 { '?' } else { '&' });
+        target.push_str(&format!("{key}={}", encode(value)));
+    }
+    target
 }
 
 /// A runtime for a data directory that is read in this process.
@@ -291,7 +410,7 @@ mod tests {
             ("http://a?b=c", false),
             ("", false),
         ] {
-            let remote = Remote::new(url, Some(" "));
+            let remote = Remote::new(url, Some(" "), Interrupt::default());
             assert_eq!(remote.is_ok(), good, "{url}");
             assert!(
                 remote.is_err()
@@ -304,7 +423,7 @@ mod tests {
     fn nobody_listening_is_said_with_the_address() {
         // No program listens on the port of tcpmux, which only root could open.
         let url = "http://127.0.0.1:1";
-        let Err(error) = Remote::new(url, None).unwrap().get("/api/logs") else {
+        let Err(error) = Remote::new(url, None, Interrupt::default()).unwrap().get("/api/logs") else {
             panic!("an answer from nobody")
         };
         assert_eq!(error.exit_code(), 3);

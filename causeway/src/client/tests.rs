@@ -63,7 +63,7 @@ fn wrong() -> Response {
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
-async fn sql(Json(request): Json<Value>) -> Response {
+async fn sql_answer(Json(request): Json<Value>) -> Response {
     if request["sql"] != "select 1" {
         return wrong();
     }
@@ -100,7 +100,7 @@ fn router() -> Router {
         .route("/api/traces/{id}", get(trace_by_id))
         .route("/api/templates", get(|| async { Json(json!({"templates": [template()], "cursor": null})) }))
         .route("/api/services", get(|| async { Json(json!({"services": [], "from": null, "to": null})) }))
-        .route("/api/sql", post(sql))
+        .route("/api/sql", post(sql_answer))
         .route("/api/compact", post(|| async { Json(json!({"segments": 2})) }))
 }
 
@@ -121,7 +121,8 @@ impl Write for Shared {
 fn run_line(line: &str) -> (String, u8) {
     let cli = Cli::try_parse_from(std::iter::once("causeway").chain(line.split('|'))).unwrap();
     let Command::Client(command) = cli.command else { panic!("{line} asks nobody") };
-    let source = Source::Local(Local::new(router(), runtime().unwrap(), "here".to_owned()));
+    let source =
+        Source::Local(Local::new(router(), runtime().unwrap(), "here".to_owned(), Interrupt::default()));
     let written = Shared::default();
     let mut output = Output::into(Box::new(written.clone()), None);
     let result = match &command {
@@ -131,7 +132,11 @@ fn run_line(line: &str) -> (String, u8) {
         Client::Templates(args) => search(&source, Kind::Templates, &args.search, &mut output),
         Client::Trace(args) => trace(&source, args, &mut output),
         Client::Services(args) => services(&source, args, &mut output),
-        Client::Sql(args) => super::sql(&source, args, &statement(args).unwrap(), &mut output),
+        Client::Tail(args) => tail::tail(&source, args, &mut output),
+        Client::Sql(args) => {
+            let statements = [args.sql.clone().unwrap()];
+            sql::run(&source, &args.connection, &statements, &mut output)
+        }
         Client::Compact(args) => compact(&source, args, &mut output),
     };
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -250,7 +255,8 @@ impl Write for Gone {
 fn a_reader_that_went_away_is_no_fault() {
     let cli = Cli::try_parse_from(["causeway", "logs"]).unwrap();
     let Command::Client(Client::Logs(args)) = cli.command else { panic!("not logs") };
-    let source = Source::Local(Local::new(router(), runtime().unwrap(), "here".to_owned()));
+    let source =
+        Source::Local(Local::new(router(), runtime().unwrap(), "here".to_owned(), Interrupt::default()));
     let result = search(&source, Kind::Logs, &args, &mut Output::into(Box::new(Gone), None));
     assert_eq!(report(&result, Color::Never), 0);
 }

@@ -9,6 +9,8 @@ use crate::client::times::{duration, show, three_digits};
 
 /// The narrowest a name or a body becomes.
 const NAME_MIN: usize = 10;
+/// A name as long as names of services are, where more will come.
+const NAME_SAMPLE: &str = "sixteen-letters-";
 /// The narrowest column of an SQL answer.
 const SQL_MIN: usize = 8;
 /// A trace id takes much room: lists that do not need it show it on terminals at least this wide.
@@ -45,6 +47,18 @@ pub(crate) fn log(log: &Log) -> Vec<Cell> {
         dim(log.trace_id.as_deref().unwrap_or("")),
         plain(&log_text(log)),
     ]
+}
+
+/// A log as wide as logs are: as if its level were the longest, and its body took what a terminal leaves.
+pub(crate) fn log_sample(width: Option<usize>) -> Vec<Cell> {
+    let rest = "x".repeat(width.unwrap_or(0));
+    vec![plain(""), plain("error"), plain(NAME_SAMPLE), plain(""), plain(&rest)]
+}
+
+/// A span as wide as spans are.
+pub(crate) fn span_sample(width: Option<usize>) -> Vec<Cell> {
+    let rest = "x".repeat(width.unwrap_or(0));
+    vec![plain(""), plain("123.4 ms"), plain("unset"), plain(NAME_SAMPLE), plain(""), plain(&rest)]
 }
 
 /// What a log says: its body, else the name of its event.

@@ -27,6 +27,11 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// A parameter as it is; empty if it is absent.
+    pub(super) fn or_empty(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())

@@ -112,10 +112,10 @@ impl LogThread {
         other
     }
 
-    /// Makes durable requests readable, then answers them.
+    /// Makes durable requests readable, hands them to the tails, then answers them.
     fn accept(&mut self, waiting: Vec<Waiting>, committed: &[Committed]) {
         let mut answers = Vec::with_capacity(waiting.len());
-        {
+        let tailed = {
             let mut live = self.shared.live();
             for (Waiting { frame, claim, done, held }, at) in waiting.into_iter().zip(committed) {
                 let inserted = self.shared.insert(&mut live, *at, &frame);
@@ -129,7 +129,9 @@ impl LogThread {
             if live.active.bytes >= self.shared.options.memtable_bytes as u64 {
                 self.shared.wake.notify_all();
             }
-        }
+            std::mem::take(&mut live.tailed)
+        };
+        self.shared.tails.offer(&tailed, |tenant| self.shared.known_tenant(tenant));
         for (done, answer) in answers {
             drop(done.send(answer));
         }

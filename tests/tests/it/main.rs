@@ -7,5 +7,7 @@ mod fault;
 mod sample;
 mod bad_input;
 mod offline;
+mod command_line;
+mod tail;
 mod search_and_sql;
 mod readme;
