@@ -54,7 +54,7 @@ pub(crate) fn place(text: &str, at: usize) -> Place {
     if in_quotes || token.starts_with(['"', '/']) {
         return Place { from: at, wanted: Wanted::Nothing };
     }
-    let after_term = ends_with_term(&before[..from]);
+    let after_term = !negated && ends_with_term(&before[..from]);
     Place { from, wanted: Wanted::Key { prefix: token.to_owned(), after_term } }
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::testing::{ids, rows, texts, times};
 
 /// More traces than the first rounds look at.
-const TRACES: usize = 1_500;
+const TRACES: usize = 600;
 /// Spans of a trace.
 const SPANS: usize = 4;
 const SECOND: i64 = 1_000_000_000;
@@ -172,8 +172,8 @@ fn spans_are_found_by_what_stands_above_them() {
             let found = pages(&fixture, q, 4_000);
             assert_eq!(found.len(), expected.len(), "{state}: {q}");
             assert_eq!(found, expected, "{state}: {q}");
-            if expected.len() < 600 {
-                assert_eq!(pages(&fixture, q, 151), expected, "{state}: {q} page by page");
+            if expected.len() < 300 {
+                assert_eq!(pages(&fixture, q, 71), expected, "{state}: {q} page by page");
             }
         }
         fixture.runtime.block_on(fixture.engine.compact()).unwrap();
