@@ -42,6 +42,9 @@ fn lengths(body: &str, template: &str) -> Option<Vec<usize>> {
             }
             None => {
                 let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+                if end == 0 {
+                    return None;
+                }
                 lengths.push(end);
                 &rest[end..]
             }
