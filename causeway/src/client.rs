@@ -172,13 +172,16 @@ fn search(
     Ok(Outcome::of(found.rows > 0))
 }
 
+/// Is given a page with its text.
+type EachPage<'a> = dyn FnMut(&Page<'_>, &[u8]) -> Result<(), ClientError> + 'a;
+
 /// Asks for pages and hands each to `each`, with its text.
 fn pages(
     source: &Source,
     kind: Kind,
     args: &SearchArgs,
     found: &mut Found,
-    each: &mut dyn FnMut(&Page<'_>, &[u8]) -> Result<(), ClientError>,
+    each: &mut EachPage<'_>,
 ) -> Result<(), ClientError> {
     let text = args.query.join(" ");
     loop {

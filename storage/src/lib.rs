@@ -40,7 +40,9 @@ pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse,
 pub use error::{Result, StoreError};
 pub use red::{OPERATIONS_MAX, PEER_COLUMNS, Peer, Peers, Word, Words};
 pub use retention::{Removed, Retention};
-pub use scan::{Arrived, Control, Matcher, Observer, Sample, Scan, ScanStats, Tally, TemplateCount, Trend};
+pub use scan::{
+    Arrived, Body, Control, Matcher, Observer, Sample, Scan, ScanStats, Tally, TemplateCount, Trend,
+};
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
 pub use store::{Arrival, Health, Held, Options, Store, Subscription, Tailed};

@@ -36,7 +36,7 @@ use crate::segment::form::BODY_TEMPLATE;
 use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
 use crate::templates::{Origin, TEMPLATE_ID};
-pub use tally::{Sample, Tally, TemplateCount, Trend};
+pub use tally::{Body, Sample, Tally, TemplateCount, Trend};
 use templates::{FRESH_ROWS_SHOWN_MAX, Identities};
 
 pub use arrived::Arrived;

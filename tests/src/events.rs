@@ -57,7 +57,7 @@ impl Stream {
     /// # Panics
     ///
     /// If nobody answers.
-    pub fn open(address: SocketAddr, request: &Request) -> Result<Self, Answer> {
+    pub fn open(address: SocketAddr, request: &Request) -> Result<Self, Box<Answer>> {
         let runtime = runtime();
         let address = address.to_string();
         let asked = exchange(&address, None, request);
@@ -70,7 +70,7 @@ impl Stream {
             return Ok(Self { runtime, body, read: Vec::new(), headers: parts.headers, _sender: sender });
         }
         let body = runtime.block_on(body.collect()).expect("an error has a whole body").to_bytes();
-        Err(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Err(Box::new(Answer { status: parts.status.as_u16(), headers: parts.headers, body }))
     }
 
     /// The next event, signs of life included; `None` at the end.
@@ -78,7 +78,7 @@ impl Stream {
     /// # Panics
     ///
     /// If none comes in time, or the connection breaks.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         loop {
             if let Some(at) = self.read.windows(2).position(|two| two == b"\n\n") {
                 let rest = self.read.split_off(at + 2);
@@ -96,10 +96,10 @@ impl Stream {
     ///
     /// # Panics
     ///
-    /// As [`Self::next`], and at the end.
+    /// As [`Self::next_event`], and at the end.
     pub fn said(&mut self) -> Event {
         loop {
-            let event = self.next().expect("the events go on");
+            let event = self.next_event().expect("the events go on");
             if !event.name.is_empty() {
                 return event;
             }

@@ -119,6 +119,7 @@ pub(super) fn column_of(signal: Signal, key: &str) -> Option<&'static str> {
         ("status", Signal::Spans) => Some("status_code"),
         ("severity" | "level", Signal::Logs) => Some("severity"),
         ("event", Signal::Logs) => Some("event_name"),
+        ("template", Signal::Logs) => Some(schema::TEMPLATE_ID),
         ("trace", Signal::Spans | Signal::Logs) => Some("trace_id"),
         _ => None,
     }

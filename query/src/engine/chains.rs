@@ -116,12 +116,11 @@ pub(super) fn traces_with(
     Ok(found)
 }
 
+/// Decides some of the items at once.
+type Decide<'a, T> = dyn FnMut(&mut Work<'_>, &[T]) -> Result<(), Stop> + 'a;
+
 /// Decides all of `items`, and where they are too many at once, one half after the other.
-fn in_parts<T>(
-    work: &mut Work<'_>,
-    items: &[T],
-    decide: &mut dyn FnMut(&mut Work<'_>, &[T]) -> Result<(), Stop>,
-) -> Result<(), QueryError> {
+fn in_parts<T>(work: &mut Work<'_>, items: &[T], decide: &mut Decide<'_, T>) -> Result<(), QueryError> {
     let mut parts = vec![items];
     while let Some(part) = parts.pop() {
         if part.is_empty() || work.is_late() {

@@ -177,7 +177,8 @@ fn templates_are_listed_with_their_states() {
             .collect::<std::collections::BTreeSet<_>>()
     };
     // The logs are at 1.20 and 1.45 seconds.
-    let cases: [(Option<i64>, Option<i64>, &str, &[&str]); 6] = [
+    type Case<'a> = (Option<i64>, Option<i64>, &'a str, &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
         // Nothing is older than the range: its first part is what the rest is compared with.
         (None, None, "", &["card refused gone 1", "cart answered new 1"]),
         (Some(1_000_000_000), Some(2_000_000_000), "", &["card refused new 1", "cart answered new 1"]),

@@ -158,12 +158,13 @@ fn quoted(text: &str) -> String {
 
 /// The fields that a signal has.
 pub(crate) fn fields(signal: Signal) -> impl Iterator<Item = (&'static str, Field)> {
-    let has = move |field: Field| match (field, signal) {
-        (Field::Body | Field::Severity, Signal::Spans) => false,
-        (Field::Name | Field::Kind | Field::Status | Field::Duration | Field::Parent, Signal::Logs) => false,
-        _ => true,
+    let lacks = move |field: Field| match signal {
+        Signal::Logs => {
+            matches!(field, Field::Name | Field::Kind | Field::Status | Field::Duration | Field::Parent)
+        }
+        _ => matches!(field, Field::Body | Field::Severity | Field::Template),
     };
-    FIELDS.iter().copied().filter(move |(_, field)| has(*field))
+    FIELDS.iter().copied().filter(move |(_, field)| !lacks(*field))
 }
 
 /// The values that a field can have, where they are few and known.

@@ -89,6 +89,9 @@ struct Counts {
     without: u64,
 }
 
+/// A body, and what stands at the variable places of its template.
+pub type Body = (String, Vec<String>);
+
 impl Snapshot {
     /// Counts the logs of a scan by template.
     pub fn tally(&self, scan: &Scan, trend: Trend, control: &Control) -> Result<Tally> {
@@ -125,10 +128,10 @@ impl Snapshot {
 
     /// The bodies of samples with what stands at the variable places of their template, at most `rows_max` of each, and
     /// no more than 16 MiB in all.
-    pub fn bodies(&self, samples: &[&Sample], rows_max: usize) -> Result<Vec<Vec<(String, Vec<String>)>>> {
+    pub fn bodies(&self, samples: &[&Sample], rows_max: usize) -> Result<Vec<Vec<Body>>> {
         let table = self.table(Signal::Logs);
         let known = templates::known(table, 0);
-        let mut found: Vec<Vec<(String, Vec<String>)>> = samples.iter().map(|_| Vec::new()).collect();
+        let mut found: Vec<Vec<Body>> = samples.iter().map(|_| Vec::new()).collect();
         let mut by_source: BTreeMap<Source, HashMap<u32, usize>> = BTreeMap::new();
         for (at, sample) in samples.iter().enumerate() {
             let rows = by_source.entry(sample.source).or_default();

@@ -146,7 +146,7 @@ pub(crate) struct Of {
 }
 
 /// Collects the templates of one tenant.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Registry {
     share: Option<CacheShare>,
     state: Mutex<State>,
@@ -162,12 +162,6 @@ struct State {
     joined: usize,
     current: Arc<Templates>,
     charges: Vec<Charge>,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self { share: None, state: Mutex::default() }
-    }
 }
 
 impl Registry {

@@ -21,7 +21,7 @@ const TAILS_MAX: usize = 16;
 /// After which time what a reader held who left is free, as docs/api.md says.
 const FREED_WITHIN: Duration = Duration::from_secs(1);
 
-fn open(server: &Server, parameters: &str, last: Option<&str>) -> Result<Stream, Answer> {
+fn open(server: &Server, parameters: &str, last: Option<&str>) -> Result<Stream, Box<Answer>> {
     let request = Request::get(&format!("/api/tail{parameters}"));
     let request = match last {
         Some(last) => request.header("last-event-id", last),
@@ -60,7 +60,7 @@ fn rows_arrive_once_and_in_order_in_the_form_of_the_api() {
     let mut some = tail(&server, "refused");
     let mut spans = open(&server, "?signal=spans&q=status:error", None).unwrap_or_else(|_| panic!("spans"));
     assert_eq!(all.headers["content-type"], "text/event-stream");
-    let first = all.next().expect("a tail begins with a sign of life");
+    let first = all.next_event().expect("a tail begins with a sign of life");
     assert!(!first.comment.is_empty() && !first.id.is_empty(), "{first:?}");
     store(&server, &lines(&["1 refused", "2"]));
     let id = trace_id("tail");
@@ -212,7 +212,7 @@ fn tails_end_when_the_server_stops() {
     let ended = server.stop();
     assert!(ended.status.success() && !ended.stderr.contains("still open"), "{}", ended.stderr);
     assert_eq!(bodies(&mut tail, 1), ["the last"]);
-    while let Some(event) = tail.next() {
+    while let Some(event) = tail.next_event() {
         assert!(event.name.is_empty(), "{event:?}");
     }
 }

@@ -36,7 +36,7 @@ impl Placed {
     fn parent(self) -> Option<usize> {
         match self.place {
             0 => None,
-            3 if self.trace % 5 == 0 => Some(9),
+            3 if self.trace.is_multiple_of(5) => Some(9),
             3 => Some(2),
             _ => Some(0),
         }
@@ -47,7 +47,7 @@ impl Placed {
     }
 
     fn failed(self) -> bool {
-        (self.trace + self.place) % 3 == 0
+        (self.trace + self.place).is_multiple_of(3)
     }
 
     fn start(self) -> i64 {
@@ -202,7 +202,10 @@ fn counts_of_sets_come_with_the_rows() {
     assert_eq!((page.rows.len(), page.total), (1, Some(2)));
 }
 
-const OF_TRACES: &[(&str, fn(usize) -> bool)] = &[
+/// A search, and of which traces it is true.
+type Case = (&'static str, fn(usize) -> bool);
+
+const OF_TRACES: &[Case] = &[
     ("", |_| true),
     ("status:error service:cart", |trace| (trace + 1) % 3 == 0),
     ("{ service:front status:error } > { service:stock }", |trace| trace % 3 == 0),
@@ -251,7 +254,7 @@ fn traces_are_found_by_the_sets_they_have() {
 #[test]
 fn logs_are_found_by_the_spans_of_their_traces() {
     let fixture = fixture();
-    let cases: [(&str, fn(usize) -> bool); 4] = [
+    let cases: [Case; 4] = [
         ("trace in spans(service:front status:error)", |trace| trace % 3 == 0),
         ("logs where refused NOT trace in spans(service:front status:error)", |trace| trace % 3 != 0),
         ("trace in spans({ service:stock } > { service:db })", |trace| trace % 5 != 0),

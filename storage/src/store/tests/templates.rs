@@ -22,11 +22,11 @@ const BODIES: [&str; 10] = [
     "reserved \u{1a}",
 ];
 
+/// The identity of a template, and what stands at its variable places.
+type Shown = (Option<String>, Vec<String>);
+
 /// The identities and variables of each body's rows.
-fn told(
-    fixture: &Fixture,
-    predicate: Predicate,
-) -> BTreeMap<String, BTreeSet<(Option<String>, Vec<String>)>> {
+fn told(fixture: &Fixture, predicate: Predicate) -> BTreeMap<String, BTreeSet<Shown>> {
     let snapshot = fixture.store().snapshot(&reader());
     let (rows, _) = snapshot.newest(&scan(predicate), None, 1000, None, &control()).unwrap();
     let mut told: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
