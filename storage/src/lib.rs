@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod timings;
 mod budget;
 mod text;
 pub mod templates;
@@ -42,4 +43,5 @@ pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
 pub use store::{Health, Held, Options, Store};
 pub use tables::provider;
+pub use timings::{Step, Timings};
 pub use wal::{Recovery, WalPosition};

@@ -35,6 +35,7 @@ use crate::memtable::{Memtable, with_store_columns};
 use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
+use crate::timings::{Step, Timings};
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 
@@ -66,6 +67,8 @@ pub struct Options {
     pub retention: Retention,
     /// The memory of the process, of which the store takes parts.
     pub budget: Arc<MemoryBudget>,
+    /// Where the steps of a record's way count their time.
+    pub timings: Arc<Timings>,
 }
 
 impl Options {
@@ -85,6 +88,7 @@ impl Options {
             compaction: true,
             retention: Retention::default(),
             budget,
+            timings: Arc::default(),
         }
     }
 }
@@ -264,7 +268,7 @@ impl Store {
             }
         }
         let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
-        let payload = frame.encode()?;
+        let payload = shared.options.timings.time(Step::Encode, || frame.encode())?;
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.
@@ -419,8 +423,11 @@ impl Shared {
     /// Puts the rows of a durable frame into the memtables.
     fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
         let signal = frame.batch.signal;
-        let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
-        let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)?;
+        let table = live.active.tables.entry((frame.tenant, signal)).or_default();
+        let grown = self.options.timings.time(Step::Insert, || {
+            let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
+            table.push(signal, rows)
+        })?;
         live.active.bytes = live.active.bytes.saturating_add_signed(grown);
         live.active.since.get_or_insert_with(Instant::now);
         live.active.seen.extend(seen(frame));
