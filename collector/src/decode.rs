@@ -20,6 +20,7 @@ mod values;
 mod context;
 mod columns;
 mod resource;
+mod known;
 mod json;
 mod protobuf;
 mod spans;

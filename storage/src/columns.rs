@@ -260,52 +260,98 @@ pub(crate) fn packed_form(batch: &RecordBatch) -> Result<RecordBatch> {
 
 /// Joins packed batches of one signal into one. Its attribute columns are chosen from what the rows hold.
 pub(crate) fn join(signal: Signal, batches: &[&RecordBatch]) -> Result<(Layout, RecordBatch)> {
-    let batches = batches.iter().map(|batch| packed_form(batch)).collect::<Result<Vec<_>>>()?;
-    let mut census = Census::default();
-    batches.iter().for_each(|batch| census.add(batch));
-    let mut layout = Layout::new(signal, census.choose());
-    let places: Vec<HashMap<&str, usize>> = batches.iter().map(places).collect();
-    let rests = batches.iter().map(|batch| layout.rest_of(batch)).collect::<Result<Vec<_>>>()?;
-    let mut columns = Vec::with_capacity(layout.schema.fields().len());
-    let fixed = layout.fixed();
-    for (at, field) in layout.schema.fields().iter().enumerate() {
+    let mut joiner = Joiner::new(signal, batches)?;
+    let columns = (0..joiner.columns()).map(|at| joiner.column(at)).collect::<Result<Vec<_>>>()?;
+    let layout = joiner.layout;
+    let joined = RecordBatch::try_new(Arc::clone(&layout.schema), columns)?;
+    Ok((layout, joined))
+}
+
+/// Joins packed batches of one signal column by column, so that only one of them need be in memory twice.
+pub(crate) struct Joiner {
+    layout: Layout,
+    batches: Vec<RecordBatch>,
+    /// Of each batch what this layout has no column for.
+    rests: Vec<ArrayRef>,
+    /// Of each column where it stands in each batch.
+    places: Vec<Vec<Option<usize>>>,
+}
+
+impl Joiner {
+    /// Chooses attribute columns from what the rows hold.
+    pub(crate) fn new(signal: Signal, batches: &[&RecordBatch]) -> Result<Self> {
+        let batches = batches.iter().map(|batch| packed_form(batch)).collect::<Result<Vec<_>>>()?;
+        let mut census = Census::default();
+        batches.iter().for_each(|batch| census.add(batch));
+        let layout = Layout::new(signal, census.choose());
+        let rests = batches.iter().map(|batch| layout.rest_of(batch)).collect::<Result<Vec<_>>>()?;
+        let places = places(&layout, &batches);
+        Ok(Self { layout, batches, rests, places })
+    }
+
+    /// The columns, those that were joined with their number of distinct values.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// How many columns there are.
+    pub(crate) fn columns(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A column of all rows, those of one batch behind those of the one before.
+    pub(crate) fn column(&mut self, at: usize) -> Result<ArrayRef> {
+        let field = Arc::clone(&self.layout.schema.fields()[at]);
+        let fixed = self.layout.fixed();
         let parts: Vec<Part<'_>> = if field.name() == REST && at < fixed {
-            rests.iter().map(|rest| (Some(rest), rest.len())).collect()
+            self.rests.iter().map(|rest| (Some(rest), rest.len())).collect()
         } else {
-            let parts = batches.iter().zip(&places).map(|(batch, places)| {
-                let column = places.get(field.name().as_str()).map(|at| batch.column(*at));
-                (column.filter(|column| column.data_type() == field.data_type()), batch.num_rows())
-            });
-            parts.collect()
+            let parts = self.batches.iter().zip(&self.places[at]);
+            parts.map(|(batch, place)| (place.map(|place| batch.column(place)), batch.num_rows())).collect()
         };
-        let column = match field.data_type() {
+        let column: ArrayRef = match field.data_type() {
             DataType::Dictionary(..) => Arc::new(join_texts(&parts)?),
-            data_type => {
-                let part = |(column, rows): &Part<'_>| match column {
-                    Some(column) => Arc::clone(column),
-                    None => new_null_array(data_type, *rows),
-                };
-                let parts: Vec<ArrayRef> = parts.iter().map(part).collect();
-                concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?
-            }
+            data_type => join_others(data_type, &parts)?,
         };
         if let (Some(attribute), Some(texts)) =
             (at.checked_sub(fixed), column.as_dictionary_opt::<Int32Type>())
         {
-            layout.attributes[attribute].distinct = texts.values().len() as u64;
+            self.layout.attributes[attribute].distinct = texts.values().len() as u64;
         }
-        columns.push(column);
+        Ok(column)
     }
-    let joined = RecordBatch::try_new(Arc::clone(&layout.schema), columns)?;
-    Ok((layout, joined))
 }
 
 /// A column of one of the batches that are joined, if it has it, and its rows.
 type Part<'a> = (Option<&'a ArrayRef>, usize);
 
-/// Where the columns of a batch stand.
-fn places(batch: &RecordBatch) -> HashMap<&str, usize> {
-    batch.schema_ref().fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect()
+/// Where the columns of a layout stand in each batch, as far as it has them in the same type.
+fn places(layout: &Layout, batches: &[RecordBatch]) -> Vec<Vec<Option<usize>>> {
+    let fields = layout.schema.fields();
+    let by_name: HashMap<&str, usize> =
+        fields.iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
+    let mut places = vec![vec![None; batches.len()]; fields.len()];
+    for (number, batch) in batches.iter().enumerate() {
+        for (place, field) in batch.schema_ref().fields().iter().enumerate() {
+            let at = by_name.get(field.name().as_str());
+            if let Some(at) = at.filter(|at| fields[**at].data_type() == field.data_type()) {
+                places[*at][number] = Some(place);
+            }
+        }
+    }
+    places
+}
+
+fn join_others(data_type: &DataType, parts: &[Part<'_>]) -> Result<ArrayRef, ArrowError> {
+    // Most parts lack most columns: all of these share one.
+    let lacking = parts.iter().filter(|(column, _)| column.is_none()).map(|(_, rows)| *rows);
+    let nulls = new_null_array(data_type, lacking.max().unwrap_or(0));
+    let part = |(column, rows): &Part<'_>| match column {
+        Some(column) => Arc::clone(column),
+        None => nulls.slice(0, *rows),
+    };
+    let parts: Vec<ArrayRef> = parts.iter().map(part).collect();
+    concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 /// After so many values it is known whether looking for repeated ones pays.
@@ -358,13 +404,9 @@ fn join_texts(parts: &[Part<'_>]) -> Result<DictionaryArray<Int32Type>, ArrowErr
                 false => push(text)?,
             });
         }
-        match part.nulls() {
-            None => keys.extend(part.keys().values().iter().map(|key| mapped[*key as usize])),
-            Some(nulls) => {
-                let all = part.keys().values().iter().zip(nulls.iter());
-                keys.extend(all.map(|(key, valid)| if valid { mapped[*key as usize] } else { 0 }));
-            }
-        }
+        // The key of a null may be any, also one of no value.
+        let key = |key: &i32| mapped.get(*key as usize).copied().unwrap_or(0);
+        keys.extend(part.keys().values().iter().map(key));
     }
     let nulls = join_nulls(&parts, rows);
     let values = StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), bytes.into(), None)?;

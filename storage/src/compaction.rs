@@ -39,6 +39,7 @@ use crate::segment::{
     ROW_GROUP_ROWS, Segment, SegmentMeta, SegmentWriter, Selection, SortKeys, Wanted, input_bytes,
     read_checked, sorted,
 };
+use crate::timings::{Step, Timings};
 
 /// A segment with as many rows is indexed when it is written and not merged any further.
 pub(crate) const WHOLE_ROWS: u64 = 200_000;
@@ -172,7 +173,12 @@ impl Need {
 /// Writes the rows of several segments into one with an index.
 ///
 /// An input that cannot be read is marked as suspect. Ends early once `closing` is set.
-pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) -> Result<SegmentMeta> {
+pub(crate) fn merge(
+    root: &Path,
+    inputs: &[Arc<Segment>],
+    closing: &AtomicBool,
+    timings: &Arc<Timings>,
+) -> Result<SegmentMeta> {
     let Some(first) = inputs.first() else { return Err(StoreError::Closed) };
     let (tenant, signal) = (first.meta.tenant, first.meta.signal);
     let keys = SortKeys::new(signal)?;
@@ -188,12 +194,13 @@ pub(crate) fn merge(root: &Path, inputs: &[Arc<Segment>], closing: &AtomicBool) 
         });
         let mut cursor =
             Cursor { input: Arc::clone(input), batches: Box::new(batches), current: None, row: 0 };
-        cursor.next_batch(&keys)?;
+        timings.time(Step::ReadInputs, || cursor.next_batch(&keys))?;
         cursors.push(cursor);
     }
-    let mut writer = SegmentWriter::create(root, tenant, &layout, has_index(signal))?;
+    let mut writer = SegmentWriter::create(root, tenant, &layout, has_index(signal), timings)?;
     let folding = (signal == Signal::Red).then(Folding::default);
-    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new(), folding };
+    let timings = Arc::clone(timings);
+    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new(), folding, timings };
     let rows = merge.run(&mut writer, closing).inspect_err(|error| {
         // Rows that do not fit together, such as more text in a batch than Arrow can address.
         if matches!(error, StoreError::Arrow(_)) {
@@ -268,6 +275,7 @@ struct Merge {
     held: Vec<RecordBatch>,
     /// Adds rows of one key, where that is how rows are merged.
     folding: Option<Folding>,
+    timings: Arc<Timings>,
 }
 
 impl Merge {
@@ -293,8 +301,8 @@ impl Merge {
                 self.flush(writer)?;
                 if ended {
                     self.held.clear();
-                    let Self { cursors, keys, .. } = &mut self;
-                    cursors[number].next_batch(keys)?;
+                    let Self { cursors, keys, timings, .. } = &mut self;
+                    timings.time(Step::ReadInputs, || cursors[number].next_batch(keys))?;
                 }
                 self.hold_all(&mut places);
             }
@@ -323,7 +331,7 @@ impl Merge {
             return Ok(());
         }
         let held: Vec<&RecordBatch> = self.held.iter().collect();
-        let batch = interleave_record_batch(&held, &self.pending)?;
+        let batch = self.timings.time(Step::Merge, || interleave_record_batch(&held, &self.pending))?;
         self.pending.clear();
         match &mut self.folding {
             Some(folding) => folding.write(&batch, writer),

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod timings;
 mod budget;
 mod text;
 pub mod templates;
@@ -49,4 +50,5 @@ pub use store::{Arrival, Health, Held, Options, Store, Subscription, Tailed};
 pub use survey::Surveyed;
 pub use tables::{ATTRIBUTE_TEXT, MATCHES, provider, red_provider};
 pub use text::Phrase;
+pub use timings::{Step, Timings};
 pub use wal::{Recovery, WalPosition};

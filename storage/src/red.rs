@@ -49,10 +49,10 @@ const ORIGIN: [&str; 5] =
     ["deployment_environment", "service_namespace", "service_name", "service_version", "service_instance_id"];
 const NAMES_SERVICE: usize = 3;
 
-/// Rolls up the spans of a packed batch.
-pub(crate) fn roll_up(spans: &RecordBatch) -> Result<RecordBatch> {
+/// Rolls up the spans of packed batches.
+pub(crate) fn roll_up(spans: &[RecordBatch]) -> Result<RecordBatch> {
     let mut roll_up = RollUp::default();
-    roll_up.add(spans, None)?;
+    spans.iter().try_for_each(|spans| roll_up.add(spans, None))?;
     roll_up.drain()
 }
 

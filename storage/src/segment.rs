@@ -20,6 +20,8 @@ mod footer;
 mod trace_filter;
 pub(crate) mod form;
 mod index;
+mod data;
+mod order;
 mod writer;
 mod caches;
 mod reader;
@@ -30,8 +32,9 @@ mod tests;
 pub(crate) use caches::SegmentCaches;
 pub(crate) use checked::CheckedFile;
 pub(crate) use form::Wanted;
+pub(crate) use order::{SortKeys, deciding, ordered, orders, sorted};
 pub(crate) use reader::{Segment, Selection, input_bytes, read_checked, selection_of};
-pub(crate) use writer::{ROW_GROUP_ROWS, SegmentWriter, SortKeys, sorted};
+pub(crate) use writer::{ROW_GROUP_ROWS, SegmentWriter};
 
 use model::{Signal, TenantId, UnixNanos};
 

@@ -37,6 +37,7 @@ use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
 use crate::templates::Registry;
+use crate::timings::{Step, Timings};
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 use tails::Tails;
@@ -72,6 +73,8 @@ pub struct Options {
     pub retention: Retention,
     /// The memory of the process, of which the store takes parts.
     pub budget: Arc<MemoryBudget>,
+    /// Where the steps of a record's way count their time.
+    pub timings: Arc<Timings>,
 }
 
 impl Options {
@@ -91,6 +94,7 @@ impl Options {
             compaction: true,
             retention: Retention::default(),
             budget,
+            timings: Arc::default(),
         }
     }
 }
@@ -280,7 +284,7 @@ impl Store {
             }
         }
         let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
-        let payload = frame.encode()?;
+        let payload = shared.options.timings.time(Step::Encode, || frame.encode())?;
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.
@@ -448,9 +452,12 @@ impl Shared {
     /// Puts the rows of a durable frame into the memtables.
     fn insert(&self, live: &mut Live, at: Committed, frame: &Frame) -> Result<()> {
         let signal = frame.batch.signal;
-        let rows = with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)?;
+        let rows = self.options.timings.time(Step::Insert, || {
+            with_store_columns(signal, &frame.batch.rows, at.first_seq, frame.arrival)
+        })?;
         let tailed = self.tails.any().then(|| Arc::new(rows.clone()));
-        let grown = live.active.tables.entry((frame.tenant, signal)).or_default().push(signal, rows)?;
+        let table = live.active.tables.entry((frame.tenant, signal)).or_default();
+        let grown = self.options.timings.time(Step::Insert, || table.push(signal, rows))?;
         live.next_seq = live.next_seq.max(at.first_seq + frame.batch.rows.num_rows() as i64);
         live.tailed.extend(tailed.map(|rows| tails::Durable {
             tenant: frame.tenant,

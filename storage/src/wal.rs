@@ -23,6 +23,7 @@ pub(crate) use frame::Frame;
 use frame::Header;
 
 use crate::error::{Result, StoreError};
+use crate::timings::{Step, Timings};
 
 /// The bits of `seq` that count a writer's rows; the 12 above name the writer.
 const SEQ_COUNT_BITS: u32 = 51;
@@ -124,7 +125,11 @@ impl Wal {
     }
 
     /// Makes payloads durable with one write and one sync. Either all of them are, or none is answered for.
-    pub(crate) fn commit(&mut self, payloads: &[(Vec<u8>, u32)]) -> Result<Vec<Committed>> {
+    pub(crate) fn commit(
+        &mut self,
+        payloads: &[(Vec<u8>, u32)],
+        timings: &Timings,
+    ) -> Result<Vec<Committed>> {
         if let Some(why) = &self.poisoned {
             return Err(StoreError::Poisoned(why.clone()));
         }
@@ -145,7 +150,8 @@ impl Wal {
             position += 1;
             count += i64::from(*rows);
         }
-        let written = self.file.append(&self.buffer).and_then(|()| self.file.sync());
+        let appended = timings.time(Step::Append, || self.file.append(&self.buffer));
+        let written = appended.and_then(|()| timings.time(Step::Sync, || self.file.sync()));
         self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         if let Err(error) = written {
             if let StoreError::Poisoned(why) = &error {

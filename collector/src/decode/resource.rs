@@ -66,6 +66,19 @@ impl Attributes {
 }
 
 impl ResourceText {
+    /// How many bytes its texts have.
+    pub(super) fn bytes(&self) -> usize {
+        let named = [
+            &self.service_namespace,
+            &self.deployment_environment,
+            &self.service_version,
+            &self.service_instance_id,
+        ];
+        let named = named.into_iter().chain([&self.attributes.marked, &self.entity_refs]);
+        let named: usize = named.flatten().map(String::len).sum();
+        named + self.service_name.len() + self.attributes.sent.len() + self.schema_url.len()
+    }
+
     pub(super) fn new(
         resource: &Parts<'_>,
         schema_url: &[u8],

@@ -78,7 +78,7 @@ fn a_number_means_one_text() {
 #[test]
 fn rows_of_the_table_that_are_no_rows_are_refused() {
     let spans = rows(Signal::Spans, 2, &[]);
-    let table = roll_up(&spans).unwrap();
+    let table = roll_up(std::slice::from_ref(&spans)).unwrap();
     assert_eq!(table.num_rows(), 1);
     let mut durations = BinaryBuilder::new();
     durations.append_value(b"no sketch");

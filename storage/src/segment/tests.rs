@@ -21,7 +21,7 @@ fn write_bodies(root: &std::path::Path, indexed: bool, bodies: &[&str]) -> Segme
     let rows =
         with_store_columns(Signal::Logs, &logs("a", 1_000, bodies), 10, UnixNanos(9_500_000_000)).unwrap();
     let (layout, rows) = join(Signal::Logs, &[&rows]).unwrap();
-    let mut writer = SegmentWriter::create(root, TenantId(1), &layout, indexed).unwrap();
+    let mut writer = SegmentWriter::create(root, TenantId(1), &layout, indexed, &Arc::default()).unwrap();
     writer.write(&sorted(Signal::Logs, &rows).unwrap()).unwrap();
     Segment::new(root, writer.finish().unwrap(), SegmentCaches::default())
 }
@@ -161,7 +161,7 @@ fn the_filter_of_version_1_is_read() {
 fn a_writer_that_is_given_up_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let layout = Layout::new(Signal::Logs, Vec::new());
-    drop(SegmentWriter::create(root.path(), TenantId(1), &layout, false).unwrap());
+    drop(SegmentWriter::create(root.path(), TenantId(1), &layout, false, &Arc::default()).unwrap());
     let left = std::fs::read_dir(root.path().join("segments/00000001/logs")).unwrap().count();
     assert_eq!(left, 0);
 }

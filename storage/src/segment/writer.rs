@@ -5,17 +5,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType};
-use arrow::row::{RowConverter, Rows, SortField};
-use model::{Signal, TenantId, UnixNanos, schema};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use model::{TenantId, UnixNanos, schema};
+use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::checked::BlockSums;
+use super::data::{self, DataWriter};
 use super::footer::{self, Footer};
 use super::form::{BODY_VARIABLES, Folder};
 use super::index::{BLOCK_ROWS, IndexWriter};
@@ -23,6 +22,7 @@ use super::trace_filter::{TraceFilter, TraceHashes};
 use super::{DATA_FILE, FOOTER_FILE, INDEX_FILE, SegmentMeta};
 use crate::columns::{AttributeColumn, Kind, Layout};
 use crate::error::{Result, StoreError};
+use crate::timings::{Step, Timings};
 use crate::wal::{random, sync_dir};
 
 /// Rows in a row group.
@@ -33,8 +33,6 @@ const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 const SERVICES_MAX: usize = 1000;
 /// Text of which more than this part in eight of the values differs is written without a dictionary.
 const DIFFERENT_EIGHTHS_MAX: u64 = 6;
-/// Nanoseconds in a minute: spans are sorted by the minute of their start first.
-const MINUTE: i64 = 60 * 1_000_000_000;
 
 /// Writes a segment. Dropped before [`Self::finish`], it leaves nothing behind.
 pub(crate) struct SegmentWriter {
@@ -42,7 +40,7 @@ pub(crate) struct SegmentWriter {
     dir: PathBuf,
     meta: SegmentMeta,
     folder: Folder,
-    parquet: Option<ArrowWriter<Counted>>,
+    data: Option<DataWriter<Counted>>,
     index: Option<IndexWriter>,
     attributes: Vec<AttributeColumn>,
     /// Rows that do not make a block yet.
@@ -51,11 +49,18 @@ pub(crate) struct SegmentWriter {
     services: std::collections::BTreeSet<String>,
     seq: (i64, i64),
     finished: bool,
+    timings: Arc<Timings>,
 }
 
 impl SegmentWriter {
     /// Begins a segment below `root`, the data directory.
-    pub(crate) fn create(root: &Path, tenant: TenantId, layout: &Layout, indexed: bool) -> Result<Self> {
+    pub(crate) fn create(
+        root: &Path,
+        tenant: TenantId,
+        layout: &Layout,
+        indexed: bool,
+        timings: &Arc<Timings>,
+    ) -> Result<Self> {
         let signal = layout.signal;
         let meta = SegmentMeta {
             id: format!("{:016x}{:016x}", random(), random()),
@@ -76,7 +81,7 @@ impl SegmentWriter {
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
         let counted = Counted { file, bytes: 0, crc: 0, blocks: BlockSums::default() };
         let folder = Folder::new(layout);
-        let parquet = ArrowWriter::try_new(counted, Arc::clone(folder.schema()), Some(properties(layout)))?;
+        let data = DataWriter::new(counted, folder.schema(), properties(layout))?;
         Ok(Self {
             root: root.to_owned(),
             dir,
@@ -84,12 +89,13 @@ impl SegmentWriter {
             folder,
             attributes: layout.attributes.clone(),
             pending: Vec::new(),
-            parquet: Some(parquet),
+            data: Some(data),
             index: indexed.then(IndexWriter::new).transpose()?,
             trace_ids: TraceHashes::default(),
             services: std::collections::BTreeSet::new(),
             seq: (i64::MAX, i64::MIN),
             finished: false,
+            timings: Arc::clone(timings),
         })
     }
 
@@ -120,12 +126,12 @@ impl SegmentWriter {
             several => concat_batches(several[0].schema_ref(), several)?,
         };
         self.pending.clear();
-        let folded = self.folder.fold(&block)?;
+        let folded = self.timings.time(Step::Fold, || self.folder.fold(&block))?;
         if let Some(index) = &mut self.index {
-            index.add(self.meta.signal, &folded)?;
+            self.timings.time(Step::Index, || index.add(self.meta.signal, &folded))?;
         }
-        if let Some(parquet) = &mut self.parquet {
-            parquet.write(&folded)?;
+        if let Some(data) = &mut self.data {
+            self.timings.time(Step::Parquet, || data.write(&folded))?;
         }
         Ok(())
     }
@@ -138,16 +144,19 @@ impl SegmentWriter {
     /// Writes what is left, syncs everything and describes the segment.
     pub(crate) fn finish(mut self) -> Result<SegmentMeta> {
         self.write_block()?;
-        let Some(parquet) = self.parquet.take() else { return Err(StoreError::Closed) };
-        let mut counted = parquet.into_inner()?;
+        let Some(data) = self.data.take() else { return Err(StoreError::Closed) };
+        let timings = Arc::clone(&self.timings);
+        let mut counted = timings.time(Step::Parquet, || data.finish())?;
         let blocks = std::mem::take(&mut counted.blocks).finish();
-        counted.file.sync_all().map_err(StoreError::io("sync", &self.dir.join(DATA_FILE)))?;
+        let synced = timings.time(Step::SyncSegment, || counted.file.sync_all());
+        synced.map_err(StoreError::io("sync", &self.dir.join(DATA_FILE)))?;
         let index_bytes = match self.index.take() {
-            Some(index) => Some(index.write(&self.dir.join(INDEX_FILE))?),
+            Some(index) => Some(timings.time(Step::Index, || index.write(&self.dir.join(INDEX_FILE)))?),
             None => None,
         };
         let footer = self.footer(&counted, blocks, index_bytes);
-        let filter = TraceFilter::of(std::mem::take(&mut self.trace_ids))?;
+        let hashes = std::mem::take(&mut self.trace_ids);
+        let filter = timings.time(Step::TraceFilter, || TraceFilter::of(hashes))?;
         let footer = footer::encode(&footer, filter.as_ref())?;
         let path = self.dir.join(FOOTER_FILE);
         let write = || {
@@ -156,7 +165,7 @@ impl SegmentWriter {
             file.sync_all()
         };
         write().map_err(StoreError::io("write", &path))?;
-        self.sync_dirs()?;
+        timings.time(Step::SyncSegment, || self.sync_dirs())?;
         self.meta.bytes = counted.bytes + index_bytes.unwrap_or(0) + footer.len() as u64;
         self.finished = true;
         Ok(self.meta.clone())
@@ -223,11 +232,13 @@ impl SegmentWriter {
         if let Some(ids) =
             batch.column_by_name("trace_id").and_then(|column| column.as_fixed_size_binary_opt())
         {
-            for id in ids.iter().flatten() {
-                if let Ok(id) = id.try_into() {
-                    self.trace_ids.add(id);
+            self.timings.time(Step::TraceFilter, || {
+                for id in ids.iter().flatten() {
+                    if let Ok(id) = id.try_into() {
+                        self.trace_ids.add(id);
+                    }
                 }
-            }
+            });
         }
         let services =
             batch.column_by_name("service_name").and_then(|column| column.as_dictionary_opt::<Int32Type>());
@@ -244,7 +255,7 @@ impl SegmentWriter {
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
         if !self.finished {
-            drop(self.parquet.take());
+            drop(self.data.take());
             drop(std::fs::remove_dir_all(&self.dir));
         }
     }
@@ -275,7 +286,7 @@ impl Write for Counted {
 fn properties(layout: &Layout) -> WriterProperties {
     let signal = layout.signal;
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_compression(data::compression())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_write_batch_size(PAGE_ROWS_MAX)
@@ -310,56 +321,4 @@ fn properties(layout: &Layout) -> WriterProperties {
         }
     }
     properties.build()
-}
-
-/// The keys of a batch in the order that segments of a signal are sorted by. Comparing two of them compares
-/// the rows.
-pub(crate) struct SortKeys {
-    converter: RowConverter,
-    signal: Signal,
-}
-
-impl SortKeys {
-    pub(crate) fn new(signal: Signal) -> Result<Self> {
-        let stored = schema::stored(signal);
-        let fields = key_columns(signal).iter().map(|name| match *name {
-            "minute" => Ok(SortField::new(arrow::datatypes::DataType::Int64)),
-            name => Ok(SortField::new(stored.field_with_name(name)?.data_type().clone())),
-        });
-        Ok(Self { converter: RowConverter::new(fields.collect::<Result<_>>()?)?, signal })
-    }
-
-    pub(crate) fn of(&self, batch: &RecordBatch) -> Result<Rows> {
-        let columns: Option<Vec<ArrayRef>> =
-            key_columns(self.signal).iter().map(|name| key_column(batch, name)).collect();
-        let columns = columns.ok_or_else(|| {
-            arrow::error::ArrowError::SchemaError(format!("{} rows lack a column to sort by", self.signal))
-        })?;
-        Ok(self.converter.convert_columns(&columns)?)
-    }
-}
-
-fn key_columns(signal: Signal) -> &'static [&'static str] {
-    match signal {
-        Signal::Spans => &["minute", "trace_id", "start_time", "seq"],
-        Signal::Logs => &["service_name", "time", "seq"],
-        Signal::Metrics => &["metric", "series", "time", "seq"],
-        Signal::Red => &["service_name", "time"],
-    }
-}
-
-fn key_column(batch: &RecordBatch, name: &str) -> Option<ArrayRef> {
-    if name != "minute" {
-        return batch.column_by_name(name).map(Arc::clone);
-    }
-    let starts = batch.column_by_name("start_time")?.as_primitive_opt::<TimestampNanosecondType>()?;
-    Some(Arc::new(Int64Array::from_iter_values(starts.values().iter().map(|start| start.div_euclid(MINUTE)))))
-}
-
-/// The rows of a batch in the order of a segment.
-pub(crate) fn sorted(signal: Signal, batch: &RecordBatch) -> Result<RecordBatch> {
-    let keys = SortKeys::new(signal)?.of(batch)?;
-    let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
-    order.sort_unstable_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-    Ok(take_record_batch(batch, &UInt32Array::from(order))?)
 }

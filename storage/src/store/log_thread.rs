@@ -100,7 +100,7 @@ impl LogThread {
                 Err(_) => break,
             }
         }
-        match self.wal.commit(&payloads) {
+        match self.wal.commit(&payloads, &self.shared.options.timings) {
             Ok(committed) => self.accept(waiting, &committed),
             Err(error) => {
                 if matches!(error, StoreError::Poisoned(_)) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use model::{Signal, TenantId, UnixNanos, schema};
@@ -17,11 +17,12 @@ use super::log_thread::Command;
 use super::{Fresh, Frozen, Shared, lock};
 use crate::budget::{Purpose, Reservation};
 use crate::catalog::{Publication, SealedLog};
-use crate::columns::{self, Layout};
+use crate::columns::{Joiner, Layout};
 use crate::compaction::{self, Eagerness, WHOLE_ROWS};
 use crate::error::{Result, StoreError};
 use crate::red;
-use crate::segment::{Segment, SegmentMeta, SegmentWriter, sorted};
+use crate::segment::{Segment, SegmentMeta, SegmentWriter, deciding, ordered, orders, sorted};
+use crate::timings::Step;
 use crate::wal::WalPosition;
 
 /// How often the age of memtables is looked at.
@@ -137,13 +138,7 @@ impl SealThread {
         let mut added = Vec::new();
         for ((tenant, signal), table) in &frozen.fresh.tables {
             let batches: Vec<&RecordBatch> = table.batches().iter().map(|rows| &rows.batch).collect();
-            let (layout, rows) = columns::join(*signal, &batches)?;
-            let red = (*signal == Signal::Spans).then(|| roll_up(&self.shared, *tenant, &rows)).flatten();
-            for window in windows(*signal, &rows)? {
-                let meta = write(&self.shared, *tenant, &layout, &window)?;
-                added.push(SegmentMeta { rolled_up: red.is_some(), ..meta });
-            }
-            added.extend(red.unwrap_or_default());
+            added.extend(seal_table(&self.shared, *tenant, *signal, &batches)?);
         }
         let seen = frozen.fresh.seen.clone();
         let log = SealedLog { from: self.sealed, to: frozen.to, next_seq: frozen.next_seq, seen };
@@ -165,8 +160,9 @@ impl SealThread {
         Ok(())
     }
 
-    /// Memory for a seal: the rows joined and once more in order, and what a row takes besides. At most what merges
-    /// leave, so that a seal never waits for a merge: it counts no more of a larger table than that.
+    /// Memory for a seal: the rows in order, as much for columns on their way, pages and dictionaries, and what a row
+    /// takes besides. At most what merges leave, so that a seal never waits for a merge: it counts no more of a larger
+    /// table than that.
     fn reserve(&self, fresh: &Fresh) -> Option<Reservation> {
         let budget = &self.shared.options.budget;
         let batches = fresh.tables.values().flat_map(|table| table.batches());
@@ -249,7 +245,7 @@ fn merge_next(shared: &Arc<Shared>, eagerness: Eagerness) -> Result<Option<Strin
     // The smallest merge that there is may be larger, and counts as all there is.
     let bytes = compaction::memory(&inputs).min(memory_max);
     let _memory = budget.wait_for(Purpose::Merges, bytes, MERGE_WAIT)?;
-    let meta = compaction::merge(&shared.dir, &inputs, &shared.closing)?;
+    let meta = compaction::merge(&shared.dir, &inputs, &shared.closing, &shared.options.timings)?;
     let what = format!("{} segments of {} became one of {} rows", inputs.len(), meta.signal, meta.rows);
     let removed = inputs.iter().map(|segment| segment.meta.id.clone()).collect();
     let publication = Publication { added: vec![meta.clone()], removed, log: None };
@@ -268,35 +264,81 @@ fn open(shared: &Shared, meta: SegmentMeta) -> Arc<Segment> {
     Arc::new(Segment::new(&shared.dir, meta, shared.caches.clone()))
 }
 
+/// Writes the rows of a table: a segment for each window. Columns are joined and put in order one after another, so
+/// that the rows are never in memory three times.
+fn seal_table(
+    shared: &Shared,
+    tenant: TenantId,
+    signal: Signal,
+    batches: &[&RecordBatch],
+) -> Result<Vec<SegmentMeta>> {
+    let timings = &shared.options.timings;
+    let mut joiner = timings.time(Step::Join, || Joiner::new(signal, batches))?;
+    let deciding = timings.time(Step::Join, || deciding_columns(signal, &mut joiner))?;
+    let orders = timings.time(Step::Sort, || orders(signal, &deciding, windows(signal, &deciding)))?;
+    drop(deciding);
+    let mut sorted: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(joiner.columns()); orders.len()];
+    for at in 0..joiner.columns() {
+        let column = timings.time(Step::Join, || joiner.column(at))?;
+        for (sorted, order) in sorted.iter_mut().zip(&orders) {
+            sorted.push(timings.time(Step::Sort, || ordered(&column, order))?);
+        }
+    }
+    let layout = joiner.layout();
+    let windows = sorted.into_iter().map(|columns| RecordBatch::try_new(Arc::clone(&layout.schema), columns));
+    let windows = windows.collect::<std::result::Result<Vec<_>, _>>()?;
+    let red = (signal == Signal::Spans).then(|| roll_up(shared, tenant, &windows)).flatten();
+    let mut added = Vec::with_capacity(windows.len());
+    for rows in windows {
+        added.push(SegmentMeta { rolled_up: red.is_some(), ..write(shared, tenant, layout, &rows)? });
+    }
+    added.extend(red.unwrap_or_default());
+    Ok(added)
+}
+
+/// Writes rows that are in order.
 fn write(shared: &Shared, tenant: TenantId, layout: &Layout, rows: &RecordBatch) -> Result<SegmentMeta> {
     let whole = rows.num_rows() as u64 >= WHOLE_ROWS && compaction::has_index(layout.signal);
-    let mut writer = SegmentWriter::create(&shared.dir, tenant, layout, whole)?;
-    writer.write(&sorted(layout.signal, rows)?)?;
+    let mut writer = SegmentWriter::create(&shared.dir, tenant, layout, whole, &shared.options.timings)?;
+    writer.write(rows)?;
     writer.finish()
+}
+
+/// Of all rows the columns that decide on their order.
+fn deciding_columns(signal: Signal, joiner: &mut Joiner) -> Result<RecordBatch> {
+    let schema = Arc::clone(&joiner.layout().schema);
+    let places = deciding(signal).map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    let columns = places.iter().map(|at| joiner.column(*at)).collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(Arc::new(schema.project(&places)?), columns)?)
 }
 
 /// Rolls up the spans of a seal. Should that fail, the spans are sealed all the same: they are counted from their own
 /// segment then.
-fn roll_up(shared: &Shared, tenant: TenantId, spans: &RecordBatch) -> Option<Vec<SegmentMeta>> {
+fn roll_up(shared: &Shared, tenant: TenantId, spans: &[RecordBatch]) -> Option<Vec<SegmentMeta>> {
     let layout = Layout::new(Signal::Red, Vec::new());
-    let rolled_up = red::roll_up(spans).and_then(|rows| {
-        windows(Signal::Red, &rows)?.iter().map(|rows| write(shared, tenant, &layout, rows)).collect()
+    let rolled_up = shared.options.timings.time(Step::RollUp, || red::roll_up(spans)).and_then(|rows| {
+        let window = |of_window: Vec<u32>| -> Result<SegmentMeta> {
+            let rows = take_record_batch(&rows, &UInt32Array::from(of_window))?;
+            write(shared, tenant, &layout, &sorted(Signal::Red, &rows)?)
+        };
+        windows(Signal::Red, &rows).into_iter().map(window).collect()
     });
     rolled_up.inspect_err(|error| tracing::error!(%error, "spans are sealed without being rolled up")).ok()
 }
 
 /// Rows by the day of their event time: the days with the most rows apart, all others together.
-fn windows(signal: Signal, rows: &RecordBatch) -> Result<Vec<RecordBatch>> {
+fn windows(signal: Signal, rows: &RecordBatch) -> Vec<Vec<u32>> {
+    let all = || vec![(0..rows.num_rows() as u32).collect()];
     let times = rows.column_by_name(schema::time_column(signal));
     let Some(times) = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>()) else {
-        return Ok(vec![rows.clone()]);
+        return all();
     };
     let mut days: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
     for (row, time) in times.values().iter().enumerate() {
         days.entry(UnixNanos(*time).day()).or_default().push(row as u32);
     }
-    if days.len() <= 1 || times.is_empty() {
-        return Ok(vec![rows.clone()]);
+    if days.len() <= 1 {
+        return all();
     }
     let mut windows: Vec<Vec<u32>> = days.into_values().collect();
     windows.sort_by_key(|window| std::cmp::Reverse(window.len()));
@@ -304,5 +346,5 @@ fn windows(signal: Signal, rows: &RecordBatch) -> Result<Vec<RecordBatch>> {
         let mixed: Vec<u32> = windows.drain(WINDOWS_MAX - 1..).flatten().collect();
         windows.push(mixed);
     }
-    windows.into_iter().map(|window| Ok(take_record_batch(rows, &UInt32Array::from(window))?)).collect()
+    windows
 }

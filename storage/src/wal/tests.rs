@@ -24,7 +24,7 @@ fn open(dir: &Path, start: WalStart) -> (Wal, Recovery, Vec<(u128, i64)>) {
 
 fn commit(wal: &mut Wal, numbers: std::ops::Range<u64>) {
     let payloads: Vec<_> = numbers.map(|number| (frame(number).encode().unwrap(), 2)).collect();
-    wal.commit(&payloads).unwrap();
+    wal.commit(&payloads, &Timings::default()).unwrap();
 }
 
 /// The one log file of a directory.
@@ -150,7 +150,7 @@ fn a_payload_that_looks_like_a_frame_is_not_taken_for_one() {
     commit(&mut wal, 0..1);
     let inner = std::fs::read(log_file(dir.path())).unwrap()[40..].to_vec();
     // A frame with a header of its own in the payload, as another file would have it.
-    wal.commit(&[(inner, 2)]).unwrap();
+    wal.commit(&[(inner, 2)], &Timings::default()).unwrap();
     commit(&mut wal, 1..2);
     drop(wal);
     let (_, recovery, found) = open(dir.path(), START);

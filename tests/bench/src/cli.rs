@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Kept(KeptArgs),
     /// Bytes a record by Parquet column, and by the other files of segments
     Columns(ColumnsArgs),
-    /// Single steps in this process: decoding, writing, sealing, compacting
+    /// Single steps in this process: decoding, and each step of writing, replay, sealing and merging
     Steps(StepsArgs),
     /// Latency of small requests by number of clients, beside that of fsync
     Commit(CommitArgs),

@@ -30,6 +30,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 use table::Table;
 
+/// The program's allocator, so that steps in this process take what they take there.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What a benchmark that could not be run ends with.
 const FAILED: u8 = 3;
 
