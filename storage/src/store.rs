@@ -39,7 +39,7 @@ use crate::snapshot::{Snapshot, Table};
 use crate::wal::{Committed, Frame, Recovery, Wal, WalPosition, WalStart, sync_dir};
 use log_thread::Command;
 use tails::Tails;
-pub use tails::{Arrival, Subscription};
+pub use tails::{Arrival, Subscription, Tailed};
 
 /// The most bytes of rows in a memtable, whatever the memory budget.
 const MEMTABLE_BYTES_MAX: usize = 128 << 20;
