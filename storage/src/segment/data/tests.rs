@@ -11,6 +11,9 @@ use proptest::prelude::*;
 use super::*;
 use arrow::array::Array as _;
 
+/// The values and the rows of each block.
+type Blocks = Vec<(Vec<String>, Rows)>;
+
 /// Rows of a column: places among values, or null.
 type Rows = Vec<Option<usize>>;
 
@@ -103,8 +106,7 @@ fn rows(count: usize, row: impl Fn(usize) -> Option<usize>) -> Rows {
 fn files_say_the_same_as_those_of_parquets_writer() {
     let block = BLOCK_ROWS;
     let long = |count: usize| (0..count).map(|number| format!("{number:0>300}")).collect::<Vec<_>>();
-    type Case = (bool, Vec<(Vec<String>, Rows)>);
-    let cases: Vec<Case> = vec![
+    let cases: Vec<(bool, Blocks)> = vec![
         (true, vec![(vec![], rows(10, |_| None))]),
         (true, vec![(values("a", 1), rows(10, |_| Some(0)))]),
         (false, vec![(values("a", 1), rows(block, |_| Some(0)))]),
