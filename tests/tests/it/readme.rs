@@ -25,6 +25,9 @@ const ADDRESS: &str = "127.0.0.1:4319";
 /// Fewer than these would mean that the page is read wrongly: commands, requests, statements.
 const FOUND_MIN: [usize; 3] = [7, 3, 6];
 
+/// Ends a tail as Ctrl-C does.
+const TAIL_ENDS: &str = "timeout --preserve-status --signal=INT 2 ";
+
 /// The code of a command that found something, of one that found nothing, and of a wrong question.
 const EXIT: [i32; 3] = [0, 1, 2];
 
@@ -35,6 +38,10 @@ fn what_the_readme_says_can_be_typed_works() {
     let home = Home::new();
     let server = Server::start(&home.data());
     store_what_it_speaks_of(&server);
+    let folder = home.data().with_file_name("typed");
+    fs::create_dir(&folder).expect("a folder can be made");
+    fs::write(folder.join("application.log"), "started in 12 ms\nstarted in 14 ms\n")
+        .expect("a file can be made");
     let [mut commands, mut requests, mut statements] = [0; 3];
     for Block { language, text } in blocks(&readme) {
         if language == "sql" {
@@ -46,7 +53,7 @@ fn what_the_readme_says_can_be_typed_works() {
         } else if let Some((command, shown)) =
             text.strip_prefix("$ causeway ").and_then(|text| text.split_once('\n'))
         {
-            let output = causeway(&server, command);
+            let output = causeway(&server, &folder, command);
             let (code, error) = (output.status.code(), String::from_utf8_lossy(&output.stderr));
             match shown.starts_with("error: ") {
                 true => assert_eq!((code, error.trim_end()), (Some(EXIT[2]), shown.trim_end()), "{command}"),
@@ -56,9 +63,10 @@ fn what_the_readme_says_can_be_typed_works() {
         } else {
             for line in text.lines() {
                 if let Some(command) = line.strip_prefix("causeway ") {
-                    let output = causeway(&server, command);
+                    let output = causeway(&server, &folder, command);
                     // The records are of 2023, so what only looks at the last minutes may find nothing.
-                    let allowed = if command.contains("--since") { &EXIT[..2] } else { &EXIT[..1] };
+                    let may_miss = command.contains("--since") || command.starts_with("tail ");
+                    let allowed = if may_miss { &EXIT[..2] } else { &EXIT[..1] };
                     let code = output.status.code().unwrap_or(-1);
                     let error = String::from_utf8_lossy(&output.stderr);
                     assert!(allowed.contains(&code), "{command}: {code} {error}");
@@ -113,8 +121,11 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
 }
 
 /// Runs the program with arguments as a shell would read them, comment included.
-fn causeway(server: &Server, arguments: &str) -> Output {
-    let mut command = shell(&format!("'{}' {arguments}", program().display()));
+fn causeway(server: &Server, folder: &Path, arguments: &str) -> Output {
+    // A tail goes on until somebody ends it.
+    let ended = if arguments.starts_with("tail ") { TAIL_ENDS } else { "" };
+    let mut command = shell(&format!("{ended}'{}' {arguments}", program().display()));
+    command.current_dir(folder);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAUSEWAY_")) {
         command.env_remove(name);
     }
