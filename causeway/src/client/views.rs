@@ -9,6 +9,8 @@ use crate::client::times::{duration, show, three_digits};
 
 /// The narrowest a name or a body becomes.
 const NAME_MIN: usize = 10;
+/// Of services in a row so many are named.
+const NAMES_SHOWN: usize = 4;
 /// A name as long as names of services are, where more will come.
 const NAME_SAMPLE: &str = "sixteen-letters-";
 /// The narrowest column of an SQL answer.
@@ -120,7 +122,7 @@ pub(crate) fn trace(trace: &TraceSummary) -> Vec<Cell> {
             &format!("{} {}", trace.root_service, trace.root_name),
             if failed { Tone::Bad } else { Tone::Plain },
         ),
-        dim(&trace.services.join(", ")),
+        dim(&first_names(&trace.services)),
     ]
 }
 
@@ -148,9 +150,18 @@ pub(crate) fn template(template: &Template) -> Vec<Cell> {
         plain(&sparkline(&template.trend)),
         Cell::new(&template.state, tone),
         dim(&template.id),
-        dim(&template.services.join(", ")),
+        dim(&first_names(&template.services)),
         plain(&template.template),
     ]
+}
+
+/// The first names of a list, and how many more there are.
+fn first_names(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => shown,
+        more => format!("{shown} +{more}"),
+    }
 }
 
 /// Counts as bars beside one another, a column each; nothing for none.

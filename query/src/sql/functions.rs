@@ -13,7 +13,6 @@ use model::attributes;
 
 use storage::{ATTRIBUTE_TEXT, MATCHES, Phrase};
 
-use super::planner::is_text;
 use crate::columns::hex;
 
 /// `attribute_text(map, key)`: an attribute's value as text, null where it is absent.
@@ -134,6 +133,15 @@ impl ScalarUDFImpl for Matches {
         let texts = texts.as_string::<i32>().iter();
         let found: BooleanArray = texts.map(|text| text.map(|text| phrase.is_in(text))).collect();
         Ok(ColumnarValue::Array(Arc::new(found)))
+    }
+}
+
+/// Whether a type is text, in whatever form.
+pub(super) fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ use model::schema;
 
 use storage::ATTRIBUTE_TEXT;
 
-use super::functions::{AttributeText, IdText};
+use super::functions::{AttributeText, IdText, is_text};
 
 /// Plans field accesses and comparisons before DataFusion's own planners do.
 #[derive(Debug)]
@@ -165,14 +165,6 @@ fn is_attribute(expr: &Expr) -> bool {
 
 fn is_number(expr: &Expr, columns: &DFSchema) -> bool {
     expr.get_type(columns).is_ok_and(|kind| kind.is_numeric())
-}
-
-pub(super) fn is_text(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
 }
 
 fn is_text_expr(expr: &Expr, columns: &DFSchema) -> bool {
