@@ -13,6 +13,8 @@ mod planner;
 mod below_union;
 mod yielding;
 mod cells;
+mod written;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +51,9 @@ use crate::engine::Limits;
 use crate::error::QueryError;
 use crate::rows::{Partial, Stats};
 
-pub(crate) use cells::{column_type, json_rows, text_rows};
+pub(crate) use cells::{column_type, json_rows};
+pub use stream::SqlStream;
+pub use written::RowFormat;
 
 /// The most rows of one answer.
 const ROWS_MAX: usize = 100_000;
@@ -170,21 +174,25 @@ impl SqlEngine {
         mut memory: Reservation,
     ) -> Result<SqlAnswer, QueryError> {
         let begun = Instant::now();
-        let mut statement = allowed(sql)?;
-        rewrite::rewrite(&mut statement)?;
         let deadline = tokio::time::Instant::now() + self.time;
-        let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
-        let (plan, stream) = planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
+        let (plan, stream) = self.begin(snapshot, sql, deadline).await?;
         let schema = stream.schema();
         let (batches, partial) = self.collect(stream, deadline, &mut memory).await?;
-        let mut stats = Stats {
-            segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
-            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
-            ..Stats::default()
-        };
-        count_read(plan.as_ref(), &mut stats);
+        let stats = spent(snapshot, plan.as_ref(), begun, partial);
         Ok(SqlAnswer { schema, batches, stats, _memory: Arc::new(memory) })
+    }
+
+    /// Reads a statement, plans it and begins to run it.
+    async fn begin(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), QueryError> {
+        let mut statement = allowed(sql)?;
+        rewrite::rewrite(&mut statement)?;
+        let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
+        planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))
     }
 
     /// Plans a statement and begins to run it.
@@ -283,6 +291,18 @@ impl SqlEngine {
         context.register_table(Signal::Red.table(), red)?;
         Ok(context)
     }
+}
+
+/// What an answer cost, and what cut it short.
+fn spent(snapshot: &Snapshot, plan: &dyn ExecutionPlan, begun: Instant, partial: Option<String>) -> Stats {
+    let mut stats = Stats {
+        segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
+        elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
+        ..Stats::default()
+    };
+    count_read(plan, &mut stats);
+    stats
 }
 
 /// Adds what the leaves of a plan read, fresh rows and segments alike.
