@@ -12,6 +12,8 @@ mod sketches;
 mod planner;
 mod below_union;
 mod yielding;
+mod critical_path;
+mod trace_tree;
 mod cells;
 mod written;
 mod stream;
@@ -276,6 +278,8 @@ impl SqlEngine {
             state.register_udaf(Arc::new(AggregateUDF::from(merge)))?;
         }
         state.register_function_rewrite(Arc::new(planner::Coerce))?;
+        let trace_tree = trace_tree::TraceTree { snapshot: snapshot.clone() };
+        state.register_udtf(trace_tree::TRACE_TREE, Arc::new(trace_tree));
         for name in FUNCTIONS_LEFT_OUT {
             state.deregister_udf(name)?;
         }
@@ -308,6 +312,9 @@ fn spent(snapshot: &Snapshot, plan: &dyn ExecutionPlan, begun: Instant, partial:
 /// Adds what the leaves of a plan read, fresh rows and segments alike.
 fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
     plan.children().iter().for_each(|child| count_read(child.as_ref(), stats));
+    if let Some(tree) = (plan as &dyn Any).downcast_ref::<trace_tree::TreeExec>() {
+        count_read(tree.spans(), stats);
+    }
     let Some(source) = (plan as &dyn Any).downcast_ref::<DataSourceExec>() else { return };
     if let Some(metrics) = plan.metrics() {
         stats.rows_scanned += metrics.output_rows().unwrap_or(0) as u64;
