@@ -35,7 +35,7 @@ use crate::rows::{
     Edge, Instance, Log, Node, Operation, Page, Partial, Point, Service, ServiceKey, Span, Stats, Trace,
     TraceSummary,
 };
-use crate::sql::{SqlAnswer, SqlEngine};
+use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
@@ -236,6 +236,18 @@ impl Engine {
         let _slot = self.slot()?;
         let memory = self.memory(0)?;
         self.sql.run(&self.store.snapshot(reader), sql, memory).await
+    }
+
+    /// Answers a read-only SQL query as its rows are produced, written in a form. Returns when the first are there.
+    pub async fn sql_stream(
+        &self,
+        reader: &Reader,
+        sql: &str,
+        format: RowFormat,
+    ) -> Result<SqlStream, QueryError> {
+        let held = (self.slot()?, self.memory(0)?);
+        let budget = Arc::clone(self.store.budget());
+        self.sql.stream(self.store.snapshot(reader), sql, format, budget, held).await
     }
 
     /// Seals, merges and indexes until nothing is left to do.

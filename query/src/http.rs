@@ -4,10 +4,10 @@
 mod params;
 mod answer;
 mod tail;
+mod sql;
 
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -18,13 +18,10 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
-use crate::sql::SqlAnswer;
 pub use answer::request_id;
 use answer::{Failure, json_answer};
 use params::Params;
 
-/// Says why rows without statistics around them are not all.
-const PARTIAL_HEADER: HeaderName = HeaderName::from_static("x-causeway-partial");
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -40,7 +37,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services", get(services))
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
-        .route("/api/sql", post(sql))
+        .route("/api/sql", post(sql::sql))
         .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
         .route("/api/{*rest}", axum::routing::any(unknown))
@@ -208,84 +205,6 @@ async fn graph(
 /// An end of a range as answers have it.
 fn end(time: Option<model::UnixNanos>) -> Option<String> {
     time.map(|time| time.to_string())
-}
-
-#[derive(serde::Deserialize)]
-struct SqlQuestion {
-    sql: String,
-}
-
-async fn sql(
-    State(engine): State<Engine>,
-    Extension(reader): Extension<Reader>,
-    headers: HeaderMap,
-    body: Result<axum::body::Bytes, BytesRejection>,
-) -> Answer {
-    let body = body
-        .map_err(|error| QueryError::TooLarge(format!("the body cannot be read: {}", error.body_text())))?;
-    let question: SqlQuestion = serde_json::from_slice(&body).map_err(|error| QueryError::Bad {
-        message: format!("the body is no question: {error}"),
-        position: None,
-        expected: vec!["{\"sql\":\"SELECT …\"}".to_owned()],
-    })?;
-    let answer = engine.sql(&reader, &question.sql).await?;
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let mut response = match accept {
-        accept if accept.contains("application/x-ndjson") => sql_lines(&answer),
-        accept if accept.contains("text/csv") => sql_csv(&answer)?,
-        accept if accept.contains("application/vnd.apache.arrow.stream") => sql_arrow(&answer)?,
-        _ => return Ok(sql_json(&answer)),
-    };
-    // Rows alone have no place to say that they are not all.
-    if let Some(partial) = answer.stats.partial
-        && let Ok(reason) = HeaderValue::from_str(&partial.reason)
-    {
-        response.headers_mut().insert(PARTIAL_HEADER, reason);
-    }
-    Ok(response)
-}
-
-fn sql_json(answer: &SqlAnswer) -> Response {
-    let columns = answer
-        .schema
-        .fields()
-        .iter()
-        .map(|field| json!({ "name": field.name(), "type": crate::sql::column_type(field) }));
-    let rows: Vec<_> = answer.batches.iter().flat_map(crate::sql::json_rows).collect();
-    let body = json!({ "columns": columns.collect::<Vec<_>>(), "rows": rows, "stats": answer.stats });
-    json_answer(StatusCode::OK, &body)
-}
-
-fn sql_lines(answer: &SqlAnswer) -> Response {
-    let names: Vec<&String> = answer.schema.fields().iter().map(|field| field.name()).collect();
-    let mut body = String::new();
-    for row in answer.batches.iter().flat_map(crate::sql::json_rows) {
-        let row: serde_json::Map<String, Value> = names.iter().map(|name| (*name).clone()).zip(row).collect();
-        body.push_str(&Value::Object(row).to_string());
-        body.push('\n');
-    }
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
-}
-
-fn sql_csv(answer: &SqlAnswer) -> Result<Response, QueryError> {
-    let failed = |error: csv::Error| QueryError::Store(error.to_string());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(answer.schema.fields().iter().map(|field| field.name())).map_err(failed)?;
-    for row in answer.batches.iter().flat_map(crate::sql::text_rows) {
-        writer.write_record(row).map_err(failed)?;
-    }
-    let body = writer.into_inner().map_err(|error| QueryError::Store(error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response())
-}
-
-fn sql_arrow(answer: &SqlAnswer) -> Result<Response, QueryError> {
-    let failed = |error: arrow::error::ArrowError| QueryError::Store(error.to_string());
-    let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &answer.schema).map_err(failed)?;
-    for batch in &answer.batches {
-        writer.write(batch).map_err(failed)?;
-    }
-    let body = writer.into_inner().map_err(failed)?;
-    Ok(([(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], body).into_response())
 }
 
 async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {

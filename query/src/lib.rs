@@ -24,7 +24,7 @@ pub use engine::{
 };
 pub use error::QueryError;
 pub use http::{request_id, router};
-pub use sql::SqlAnswer;
+pub use sql::{RowFormat, SqlAnswer, SqlStream};
 
 /// The most rows one answer holds.
 pub const LIMIT_MAX: usize = 10_000;

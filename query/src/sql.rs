@@ -12,7 +12,11 @@ mod sketches;
 mod planner;
 mod below_union;
 mod yielding;
+mod critical_path;
+mod trace_tree;
 mod cells;
+mod written;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +53,9 @@ use crate::engine::Limits;
 use crate::error::QueryError;
 use crate::rows::{Partial, Stats};
 
-pub(crate) use cells::{column_type, json_rows, text_rows};
+pub(crate) use cells::{column_type, json_rows};
+pub use stream::SqlStream;
+pub use written::RowFormat;
 
 /// The most rows of one answer.
 const ROWS_MAX: usize = 100_000;
@@ -170,21 +176,25 @@ impl SqlEngine {
         mut memory: Reservation,
     ) -> Result<SqlAnswer, QueryError> {
         let begun = Instant::now();
-        let mut statement = allowed(sql)?;
-        rewrite::rewrite(&mut statement)?;
         let deadline = tokio::time::Instant::now() + self.time;
-        let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
-        let (plan, stream) = planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))?;
+        let (plan, stream) = self.begin(snapshot, sql, deadline).await?;
         let schema = stream.schema();
         let (batches, partial) = self.collect(stream, deadline, &mut memory).await?;
-        let mut stats = Stats {
-            segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
-            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
-            ..Stats::default()
-        };
-        count_read(plan.as_ref(), &mut stats);
+        let stats = spent(snapshot, plan.as_ref(), begun, partial);
         Ok(SqlAnswer { schema, batches, stats, _memory: Arc::new(memory) })
+    }
+
+    /// Reads a statement, plans it and begins to run it.
+    async fn begin(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), QueryError> {
+        let mut statement = allowed(sql)?;
+        rewrite::rewrite(&mut statement)?;
+        let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
+        planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))
     }
 
     /// Plans a statement and begins to run it.
@@ -268,6 +278,8 @@ impl SqlEngine {
             state.register_udaf(Arc::new(AggregateUDF::from(merge)))?;
         }
         state.register_function_rewrite(Arc::new(planner::Coerce))?;
+        let trace_tree = trace_tree::TraceTree { snapshot: snapshot.clone() };
+        state.register_udtf(trace_tree::TRACE_TREE, Arc::new(trace_tree));
         for name in FUNCTIONS_LEFT_OUT {
             state.deregister_udf(name)?;
         }
@@ -285,9 +297,24 @@ impl SqlEngine {
     }
 }
 
+/// What an answer cost, and what cut it short.
+fn spent(snapshot: &Snapshot, plan: &dyn ExecutionPlan, begun: Instant, partial: Option<String>) -> Stats {
+    let mut stats = Stats {
+        segments_total: Signal::ALL.iter().map(|signal| snapshot.segments(*signal) as u64).sum(),
+        elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        partial: partial.map(|reason| Partial { reason, covered_from: None, covered_to: None }),
+        ..Stats::default()
+    };
+    count_read(plan, &mut stats);
+    stats
+}
+
 /// Adds what the leaves of a plan read, fresh rows and segments alike.
 fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
     plan.children().iter().for_each(|child| count_read(child.as_ref(), stats));
+    if let Some(tree) = (plan as &dyn Any).downcast_ref::<trace_tree::TreeExec>() {
+        count_read(tree.spans(), stats);
+    }
     let Some(source) = (plan as &dyn Any).downcast_ref::<DataSourceExec>() else { return };
     if let Some(metrics) = plan.metrics() {
         stats.rows_scanned += metrics.output_rows().unwrap_or(0) as u64;

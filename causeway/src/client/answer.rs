@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::io;
 
 use query::rows::{Log, Span, Stats, Template, TraceSummary};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -423,27 +422,5 @@ impl SqlAnswer {
     /// The names of the columns.
     pub(crate) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
-    }
-
-    /// Each row as an object, its keys in the order of the columns.
-    pub(crate) fn ndjson(&self, output: &mut Output) -> io::Result<()> {
-        for row in &self.rows {
-            let mut line = Vec::new();
-            let mut serializer = serde_json::Serializer::new(&mut line);
-            let mut object = (&mut serializer).serialize_map(Some(row.len()))?;
-            for (column, value) in self.columns.iter().zip(row) {
-                object.serialize_entry(&column.name, value)?;
-            }
-            SerializeMap::end(object)?;
-            output.data(&String::from_utf8(line).map_err(io::Error::other)?)?;
-            output.data("\n")?;
-        }
-        Ok(())
-    }
-
-    /// Each row under a header of the columns.
-    pub(crate) fn csv(&self, output: &mut Output) -> io::Result<()> {
-        output.data(&csv_lines([self.columns.iter().map(|column| &column.name)])?)?;
-        output.data(&csv_rows(&self.rows)?)
     }
 }

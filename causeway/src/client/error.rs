@@ -65,6 +65,14 @@ pub(crate) enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An answer ended before its end; what came of it was shown.
+    #[error("the answer of {asked} ended early: {reason}")]
+    Cut {
+        /// Who answered.
+        asked: String,
+        /// What is known of it.
+        reason: String,
+    },
     /// Ctrl-C ended it; what came so far, and how to go on.
     #[error("{0}")]
     Interrupted(String),

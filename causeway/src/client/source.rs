@@ -1,21 +1,23 @@
 //! Where answers come from: a server over HTTP, or a data directory read in this process. Both are the same
 //! API, so no command knows which of the two it asks.
 
-use std::path::Path;
+mod local;
+
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use http::{Method, Request, Uri};
+use axum::body::Body;
+use http::{Method, Uri};
 use serde_json::Value;
-use tokio::runtime::Runtime;
-use tower::ServiceExt;
 
 use crate::cli::Connection;
 use crate::client::error::ClientError;
 use crate::client::events::Events;
 use crate::client::interrupt::Interrupt;
+pub(crate) use local::Local;
+#[cfg(test)]
+pub(crate) use local::runtime;
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +34,11 @@ const BODY_BYTES_MAX: usize = 1 << 30;
 
 /// How long a connection that follows may be silent: three signs of life of the server.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
+
+/// The most bytes of rows that are taken at once.
+const PIECE_BYTES: usize = 64 << 10;
+/// Said where a server ended its rows without a reason.
+const LIMIT_OR_CONNECTION: &str = "a limit of the server was reached, or the connection was lost";
 
 /// Said where Ctrl-C came first.
 const NOTHING_CAME: &str = "no answer came";
@@ -112,7 +119,27 @@ impl Source {
             Self::Local(local) => local.send(Method::POST, path, Body::from(body)),
         }
     }
+
+    /// Asks by POST with a JSON body for rows in the form `accept`, which are taken as they come. `text` is the
+    /// question, for errors.
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        body: &Value,
+        accept: &str,
+        text: &str,
+        take: Take<'_>,
+    ) -> Result<(), ClientError> {
+        let body = body.to_string();
+        match self {
+            Self::Remote(remote) => remote.stream(path, body, accept, text, take),
+            Self::Local(local) => local.stream(path, body, accept, text, take),
+        }
+    }
 }
+
+/// Takes what comes of an answer.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), ClientError>;
 
 /// A server.
 pub(crate) struct Remote {
@@ -217,6 +244,48 @@ impl Remote {
         Ok(Events::new(body, failed, Some(guard)))
     }
 
+    /// Rows as they come. Trailers are not asked for, as the client shows none: so the server ends an answer that
+    /// it cuts short without its end, which is an error here.
+    fn stream(
+        &self,
+        path: &str,
+        body: String,
+        accept: &str,
+        text: &str,
+        take: Take<'_>,
+    ) -> Result<(), ClientError> {
+        let agent = self.agent();
+        let _guard = self.interrupt.stops({
+            let agent = agent.clone();
+            move || agent.shutdown()
+        });
+        let mut request = agent
+            .post(format!("{}{path}", self.url))
+            .header("accept", accept)
+            .header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token);
+        }
+        let mut response = request.send(body).map_err(|error| self.failed(&error))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.body_mut().with_config().limit(BODY_BYTES_MAX as u64).read_to_vec();
+            return Err(ClientError::from_answer(status, &body.map_err(|error| self.failed(&error))?, text));
+        }
+        let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let mut buffer = vec![0; PIECE_BYTES];
+        loop {
+            let read = reader.read(&mut buffer).map_err(|error| match self.interrupt.is_pressed() {
+                true => self.failed(&error.into()),
+                false => cut_short(&self.url, &format!("{LIMIT_OR_CONNECTION} ({error})")),
+            })?;
+            if read == 0 {
+                return Ok(());
+            }
+            take(&buffer[..read])?;
+        }
+    }
+
     /// Where it is asked.
     pub(crate) fn url(&self) -> &str {
         &self.url
@@ -285,71 +354,8 @@ fn new_agent(near: bool) -> ureq::Agent {
     if near { config.proxy(None).accept_encoding("").build().into() } else { config.build().into() }
 }
 
-/// A data directory, opened in this process.
-pub(crate) struct Local {
-    // Before the runtime, so that what the router owns can still use it when it goes.
-    router: Router,
-    runtime: Option<Runtime>,
-    name: String,
-    interrupt: Interrupt,
-}
-
-impl Local {
-    fn open(data: &Path, write: bool, interrupt: Interrupt) -> Result<Self, ClientError> {
-        if !data.is_dir() {
-            return Err(ClientError::Usage(format!("no data directory at {}", data.display())));
-        }
-        let runtime = runtime()?;
-        let router = {
-            let _inside = runtime.enter();
-            crate::offline::open(data, write).map_err(|error| ClientError::Open(format!("{error:#}")))?
-        };
-        Ok(Self::new(router, runtime, data.display().to_string(), interrupt))
-    }
-
-    /// A router asked as if it were a server.
-    pub(crate) fn new(router: Router, runtime: Runtime, name: String, interrupt: Interrupt) -> Self {
-        Self { router, runtime: Some(runtime), name, interrupt }
-    }
-
-    fn send(&self, method: Method, target: &str, body: Body) -> Result<Answer, ClientError> {
-        let failed = |reason: String| ClientError::Answer { asked: self.name.clone(), reason };
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", "localhost")
-            .header("accept", "application/json")
-            .header("content-type", "application/json")
-            .body(body)
-            .map_err(|error| ClientError::Usage(error.to_string()))?;
-        let answer = async {
-            let response = match self.router.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
-            let status = response.status().as_u16();
-            let body = to_bytes(response.into_body(), BODY_BYTES_MAX).await;
-            Ok(Answer { status, body: body.map_err(|error| failed(error.to_string()))?.to_vec() })
-        };
-        let Some(runtime) = &self.runtime else { return Err(failed("it was closed".to_owned())) };
-        runtime.block_on(async {
-            tokio::select! {
-                answer = answer => answer,
-                () = self.interrupt.pressed() => Err(ClientError::Interrupted(NOTHING_CAME.to_owned())),
-            }
-        })
-    }
-}
-
-impl Drop for Local {
-    /// Ends without waiting for work that nobody wants any more: what Ctrl-C cut short, a crash may, too.
-    fn drop(&mut self) {
-        if self.interrupt.is_pressed()
-            && let Some(runtime) = self.runtime.take()
-        {
-            runtime.shutdown_background();
-        }
-    }
+fn cut_short(asked: &str, reason: &str) -> ClientError {
+    ClientError::Cut { asked: asked.to_owned(), reason: reason.to_owned() }
 }
 
 /// A path with its parameters.
@@ -360,12 +366,6 @@ fn target(path: &str, params: &[(&str, String)]) -> String {
         target.push_str(&format!("{key}={}", encode(value)));
     }
     target
-}
-
-/// A runtime for a data directory that is read in this process.
-pub(crate) fn runtime() -> Result<Runtime, ClientError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| ClientError::Open(format!("cannot start the runtime: {error}")))
 }
 
 /// `text` as a query parameter.

@@ -8,6 +8,7 @@ use crate::cli::{Connection, Format, SqlArgs};
 use crate::client::answer::SqlAnswer;
 use crate::client::error::ClientError;
 use crate::client::output::{Output, notice};
+use crate::client::progress::Progress;
 use crate::client::source::{Patience, Source};
 use crate::client::table::Table;
 use crate::client::text::{Tone, count};
@@ -70,14 +71,19 @@ pub(super) fn one(
     statement: &str,
     output: &mut Output,
 ) -> Result<(), ClientError> {
+    let accept = match format {
+        Format::Ndjson => Some("application/x-ndjson"),
+        Format::Csv => Some("text/csv"),
+        Format::Json | Format::Table => None,
+    };
+    if let Some(accept) = accept {
+        return as_they_come(source, accept, statement, output);
+    }
     let request = json!({ "sql": statement });
     let doing = format!("asking {}", source.name());
     let body = ask(&doing, statement, || source.post("/api/sql", &request, Patience::Question))?;
     let answer: SqlAnswer = parse(&body, source.name())?;
     match format {
-        Format::Json => whole(output, &body, source)?,
-        Format::Ndjson => answer.ndjson(output)?,
-        Format::Csv => answer.csv(output)?,
         Format::Table => {
             let rows: Vec<_> = answer.rows.iter().map(|row| views::sql_row(row)).collect();
             let columns = views::sql_columns(&answer.names(), &answer.rows);
@@ -89,9 +95,40 @@ pub(super) fn one(
             output.flush()?;
             notice(connection.color, Tone::Dim, "answered:", &count(rows.len(), "row", "rows"));
         }
+        _ => whole(output, &body, source)?,
     }
     output.flush()?;
     warn_partial(answer.stats.partial.as_ref(), connection.color);
     cost(connection.color, &answer.stats);
     Ok(())
+}
+
+/// Runs one statement and shows whole lines of its answer as they come.
+fn as_they_come(
+    source: &Source,
+    accept: &str,
+    statement: &str,
+    output: &mut Output,
+) -> Result<(), ClientError> {
+    let mut waiting = Some(Progress::start(format!("asking {}", source.name())));
+    let mut came = Vec::new();
+    let mut lines = 0;
+    let request = json!({ "sql": statement });
+    let ended = source.stream("/api/sql", &request, accept, statement, &mut |piece| {
+        drop(waiting.take());
+        came.extend_from_slice(piece);
+        let Some(end) = came.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+        lines += came[..=end].iter().filter(|byte| **byte == b'\n').count();
+        let text = std::str::from_utf8(&came[..=end]).map_err(std::io::Error::other)?;
+        output.data(text)?;
+        output.flush()?;
+        came.drain(..=end);
+        Ok(())
+    });
+    match ended {
+        Err(ClientError::Interrupted(_)) if lines > 0 => {
+            Err(ClientError::Interrupted(format!("{} came", count(lines, "line", "lines"))))
+        }
+        ended => ended,
+    }
 }

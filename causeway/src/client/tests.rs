@@ -63,10 +63,23 @@ fn wrong() -> Response {
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
-async fn sql_answer(Json(request): Json<Value>) -> Response {
+async fn sql_answer(headers: http::HeaderMap, Json(request): Json<Value>) -> Response {
     if request["sql"] != "select 1" {
         return wrong();
     }
+    // In pieces that end where they please.
+    let pieces = match headers["accept"].to_str().unwrap() {
+        "text/csv" => ["n,text,a\n1,\"one", ", two\",\"{\"\"k\"\":\"\"v\"\"}\"\n22,,\n"],
+        "application/x-ndjson" => {
+            ["{\"n\":1,\"text\":\"one, two\",\"a\":{\"k\":\"v\"}}\n{\"n\"", ":22,\"text\":null,\"a\":null}\n"]
+        }
+        _ => return sql_json(),
+    };
+    let pieces = futures::stream::iter(pieces.map(Ok::<_, std::convert::Infallible>));
+    axum::body::Body::from_stream(pieces).into_response()
+}
+
+fn sql_json() -> Response {
     let columns = json!([{"name": "n", "type": "bigint"}, {"name": "text", "type": "text"}, {"name": "a", "type": "map"}]);
     let rows = json!([[1, "one, two", {"k": "v"}], [22, null, null]]);
     Json(json!({"columns": columns, "rows": rows, "stats": Stats::default()})).into_response()

@@ -1,4 +1,5 @@
 mod sets;
+mod stream;
 
 use storage::Purpose;
 

@@ -184,14 +184,14 @@ fn id_length(expr: &Expr, columns: &DFSchema) -> Option<usize> {
 }
 
 /// The text of a constant.
-fn text(expr: &Expr) -> Option<&str> {
+pub(super) fn text(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,
     }
 }
 
-fn id_literal(text: &str, length: usize) -> Result<Expr> {
+pub(super) fn id_literal(text: &str, length: usize) -> Result<Expr> {
     let digits = text.as_bytes();
     let nibble = |digit: u8| char::from(digit).to_digit(16);
     let bytes: Option<Vec<u8>> = digits

@@ -7,6 +7,7 @@ use crate::testing::Fixture;
 
 mod fixtures;
 mod sealed;
+mod trace_tree;
 
 /// The rows of an answer as JSON, or the error's status and message.
 fn ask(fixture: &Fixture, sql: &str) -> Result<Value, (u16, String)> {

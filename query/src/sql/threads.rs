@@ -2,6 +2,8 @@
 //! give way, and planning recurses as deep as a statement is nested.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -36,12 +38,16 @@ impl Threads {
         &self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
+        self.spawn(work)?.await
+    }
+
+    /// Begins work there. Dropping the task ends it where it next gives way.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<Task<T>, QueryError> {
         let Some(runtime) = &self.runtime else { return Err(QueryError::Store("closed".to_owned())) };
-        let mut task = AbortOnDrop(runtime.spawn(work));
-        match (&mut task.0).await {
-            Ok(answer) => answer,
-            Err(error) => Err(QueryError::Store(format!("the query ended early: {error}"))),
-        }
+        Ok(Task(runtime.spawn(work)))
     }
 }
 
@@ -53,9 +59,21 @@ impl Drop for Threads {
     }
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+/// Work under way, to be waited for once.
+pub(super) struct Task<T>(JoinHandle<Result<T, QueryError>>);
 
-impl<T> Drop for AbortOnDrop<T> {
+impl<T> Future for Task<T> {
+    type Output = Result<T, QueryError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| match ended {
+            Ok(answer) => answer,
+            Err(error) => Err(QueryError::Store(format!("the query ended early: {error}"))),
+        })
+    }
+}
+
+impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
