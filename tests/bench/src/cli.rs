@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Commit(CommitArgs),
     /// Traces by id, stored and unknown ones, without a time range
     Trace(TraceArgs),
+    /// Questions about many spans and logs, cold and warm, half-settled and settled
+    Query(QueryArgs),
     /// Time to start after SIGKILL with a long write-ahead log
     Restart(RestartArgs),
     /// Many times the load that is sustainable, in a control group
@@ -231,6 +233,44 @@ pub(crate) struct TraceArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// `query`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueryArgs {
+    /// How many spans, and how many logs
+    #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) items: u64,
+    /// Over how many hours they are spread
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=8_760))]
+    pub(crate) hours: u64,
+    /// How often each question is measured warm
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) runs: u32,
+    /// How often each question is measured cold, each time after a start of its own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) cold: u32,
+    /// Ask only questions that have this in their names
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// Keep the data in this directory, and use those that are there already, which are settled
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How many connections fill it
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) connections: u32,
+    /// What is sent.
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// The program [default: `causeway` beside this benchmark]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    /// Its memory budget, as 512MiB [default: the program's]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// Where the data directory is made without --data [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 /// `restart`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RestartArgs {
@@ -331,6 +371,8 @@ mod tests {
             ("columns data", true),
             ("steps --seconds 0", false),
             ("trace --data a --dir b", false),
+            ("query --items 2000000 --data a --only phrase --cold 0", true),
+            ("query --runs 0", false),
             ("restart --wal much", false),
             ("restart --wal 64MiB", true),
             ("overload --seconds 600 --times 10", true),

@@ -58,6 +58,7 @@ fn measured(cli: &Cli) -> Result<()> {
             Command::Steps(args) => Box::pin(run::steps::run(args)).await,
             Command::Commit(args) => Box::pin(run::commit::run(args)).await,
             Command::Trace(args) => Box::pin(run::trace::run(args)).await,
+            Command::Query(args) => Box::pin(run::query::run(args)).await,
             Command::Restart(args) => Box::pin(run::restart::run(args)).await,
             Command::Overload(args) => Box::pin(run::overload::run(args)).await,
         }

@@ -6,6 +6,7 @@ pub(crate) mod columns;
 pub(crate) mod steps;
 pub(crate) mod commit;
 pub(crate) mod trace;
+pub(crate) mod query;
 pub(crate) mod restart;
 pub(crate) mod overload;
 

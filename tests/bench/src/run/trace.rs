@@ -93,8 +93,9 @@ pub(crate) async fn run(args: &TraceArgs) -> Result<Vec<Table>> {
         None => Box::pin(fill(args, &program, &root, &data)).await?,
     };
     let templates = filled.shape().build();
-    let stored: Vec<[u8; 16]> =
-        (0..args.lookups).map(|lookup| stored_id(&filled, &templates, u64::from(lookup))).collect();
+    let stored: Vec<[u8; 16]> = (0..args.lookups)
+        .map(|lookup| stored_id(filled.seed, filled.requests, &templates, u64::from(lookup)))
+        .collect();
     let unknown: Vec<[u8; 16]> = (0..args.lookups).map(|lookup| unknown_id(u64::from(lookup))).collect();
 
     let bytes = procfs::directory_bytes(&data) as f64;
@@ -209,24 +210,24 @@ async fn fill(args: &TraceArgs, program: &Program, root: &Path, data: &Path) -> 
 }
 
 /// The id of one of the traces that were filled in, of another request for each number.
-fn stored_id(filled: &Filled, templates: &[Template], number: u64) -> [u8; 16] {
+pub(super) fn stored_id(seed: u64, requests: u64, templates: &[Template], number: u64) -> [u8; 16] {
     let random = mix(number ^ 0x51_0E5);
-    let request = random % filled.requests.max(1);
+    let request = random % requests.max(1);
     let template = &templates[request as usize % templates.len()];
     // Ids follow from seed and number alone.
-    let stamp = Stamp::new(filled.seed, request, 0, 0, 0);
+    let stamp = Stamp::new(seed, request, 0, 0, 0);
     template.trace_id((mix(random) % template.trace_count().max(1) as u64) as usize, &stamp)
 }
 
 /// An id that nobody has.
-fn unknown_id(number: u64) -> [u8; 16] {
+pub(super) fn unknown_id(number: u64) -> [u8; 16] {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&mix(number ^ 0xAB5E_0000).to_be_bytes());
     id[8..].copy_from_slice(&mix(number ^ 0xAB5E_1111_0000).to_be_bytes());
     id
 }
 
-fn hex(id: &[u8; 16]) -> String {
+pub(super) fn hex(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -309,7 +310,10 @@ mod tests {
             sent.extend(body.windows(16).map(<[u8]>::to_vec));
         }
         for number in 0..50 {
-            assert!(sent.contains(stored_id(&filled, &templates, number).as_slice()), "{number}");
+            assert!(
+                sent.contains(stored_id(filled.seed, filled.requests, &templates, number).as_slice()),
+                "{number}"
+            );
             assert!(!sent.contains(unknown_id(number).as_slice()), "{number}");
         }
     }
