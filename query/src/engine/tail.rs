@@ -137,8 +137,9 @@ impl Drop for Tail {
 
 /// What a tail holds until its task has ended.
 struct Held {
-    _slot: OwnedSemaphorePermit,
+    // Dropped in this order: who gets the place finds the memory free.
     _memory: Reservation,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// What tests batches and writes rows down.
@@ -166,7 +167,7 @@ impl Engine {
         let budget = self.store.budget();
         let bytes = (INBOX_BYTES_MAX + QUEUE_BYTES_MAX).min(budget.share(Purpose::Queries) / SCAN_SHARE);
         let memory = budget.begin_query(bytes).map_err(|full| QueryError::Short(full.to_string()))?;
-        let held = Held { _slot: slot, _memory: memory };
+        let held = Held { _memory: memory, _slot: slot };
         let (before, subscription) = self.store.subscribe(reader, signal, bytes / 2)?;
         let queue = Arc::new(Queue::new(Room { rows: QUEUE_ROWS_MAX, bytes: bytes / 2 }));
         let writer = Arc::new(Writer { matcher, signal, queue: Arc::clone(&queue) });
