@@ -36,6 +36,7 @@ use crate::rows::{
     TraceSummary,
 };
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
+use crate::threads::Threads;
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
@@ -148,6 +149,7 @@ pub struct Engine {
     slots: Arc<Semaphore>,
     /// One compaction at a time; others wait without a thread.
     compacting: Arc<tokio::sync::Mutex<()>>,
+    threads: Arc<Threads>,
     sql: SqlEngine,
     tails: Tails,
 }
@@ -155,12 +157,14 @@ pub struct Engine {
 impl Engine {
     /// An engine over a store, within the store's memory budget.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
-        let sql = SqlEngine::new(Arc::clone(store.budget()), limits)?;
+        let threads = Arc::new(Threads::new()?);
+        let sql = SqlEngine::new(Arc::clone(store.budget()), Arc::clone(&threads), limits)?;
         Ok(Self {
             store,
             limits,
             slots: Arc::new(Semaphore::new(limits.concurrent_max)),
             compacting: Arc::default(),
+            threads,
             sql,
             tails: Tails::default(),
         })
@@ -298,11 +302,11 @@ impl Engine {
         let control =
             Control { deadline: Instant::now() + self.limits.time, cancelled: Arc::clone(&cancelled) };
         let _cancel = CancelOnDrop(cancelled);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.threads.block(move || {
             let _held = (slot, memory);
             question(&snapshot, &control)
         });
-        work.await.map_err(|error| QueryError::Store(error.to_string()))?
+        work?.await
     }
 
     async fn page<T: Send + 'static>(

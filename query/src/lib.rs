@@ -9,6 +9,7 @@
 mod error;
 pub mod times;
 pub mod search;
+mod threads;
 mod columns;
 pub mod rows;
 mod sql;

@@ -5,11 +5,12 @@
 //! read from the durations of `red` ([`sketches`]). Statements
 //! other than queries are refused twice: here by a list of what is allowed, and in the plan.
 
-mod threads;
 mod rewrite;
 mod functions;
 mod sketches;
 mod planner;
+mod collapse;
+mod grouping;
 mod below_union;
 mod yielding;
 mod critical_path;
@@ -52,6 +53,7 @@ use storage::{MemoryBudget, Reservation, Snapshot};
 use crate::engine::Limits;
 use crate::error::QueryError;
 use crate::rows::{Partial, Stats};
+use crate::threads::{Threads, WORKERS};
 
 pub(crate) use cells::{column_type, json_rows};
 pub use stream::SqlStream;
@@ -95,7 +97,7 @@ const FUNCTIONS_LEFT_OUT: [&str; 7] =
 /// The longest statement in bytes.
 const STATEMENT_BYTES_MAX: usize = 256 << 10;
 /// How many partitions a plan is split into: the cores of a small machine.
-const PARTITIONS: usize = 2;
+const PARTITIONS: usize = WORKERS;
 
 /// The `traces` table, made of spans when it is asked for.
 const TRACES_VIEW: &str = "
@@ -138,19 +140,23 @@ pub struct SqlAnswer {
 #[derive(Clone)]
 pub(crate) struct SqlEngine {
     runtime: Arc<RuntimeEnv>,
-    threads: Arc<threads::Threads>,
+    threads: Arc<Threads>,
     time: Duration,
 }
 
 impl SqlEngine {
     /// SQL within a memory budget, which is DataFusion's pool.
-    pub(crate) fn new(budget: Arc<MemoryBudget>, limits: Limits) -> Result<Self, QueryError> {
+    pub(crate) fn new(
+        budget: Arc<MemoryBudget>,
+        threads: Arc<Threads>,
+        limits: Limits,
+    ) -> Result<Self, QueryError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(budget)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc();
         let runtime = runtime.map_err(|error| QueryError::Store(error.to_string()))?;
-        Ok(Self { runtime, threads: Arc::new(threads::Threads::new()?), time: limits.time })
+        Ok(Self { runtime, threads, time: limits.time })
     }
 
     /// Answers one query over a snapshot, on threads of its own. `memory` is what its scans were given; it grows
@@ -263,6 +269,8 @@ impl SqlEngine {
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_optimizer_rule(Arc::new(collapse::Collapse))
+            .with_optimizer_rule(Arc::new(grouping::ByViews))
             .with_physical_optimizer_rule(Arc::new(yielding::Yielding));
         // Before DataFusion's own planners, which would take `attributes['key']` for a field of a structure.
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::Planner));

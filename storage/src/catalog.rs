@@ -2,12 +2,13 @@
 //!
 //! | table | holds |
 //! |---|---|
-//! | `meta` | `format`, the version of the whole data directory; `next_seq`; `checksum` over the tables below but `seen` |
+//! | `meta` | `format`, the version of the whole data directory; `next_seq`; `checksum` over the tables below but `seen` and `records` |
 //! | `tenants` | the number of each tenant's name |
 //! | `segments` | one row a segment ([`SegmentMeta`]) |
 //! | `rolled_up` | the segments of spans whose rows are counted in segments of `red` |
 //! | `positions` | per source and partition the last position that is in segments |
 //! | `seen` | hashes and answers of requests of the last ten minutes |
+//! | `records` | incidents and marks of changes ([`records`]) |
 //!
 //! Publishing is one transaction: segments come, segments go, positions move on. A position that does not
 //! follow on the last one is refused.
@@ -16,6 +17,8 @@
 //! had never been written. So there is no such journal (a rollback journal is gone when a commit is), and every
 //! publication renews a checksum of all that a wrong answer could come from, which is compared when the catalog is
 //! opened.
+
+pub(crate) mod records;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -93,6 +96,7 @@ impl Catalog {
             connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.execute_batch(TABLES)?;
+            connection.execute_batch(records::TABLE)?;
             check_contents(&connection, &path)?;
             renew_format(&connection)
         };
@@ -106,6 +110,7 @@ impl Catalog {
         let prepare = || -> Result<()> {
             check_format(&connection, path)?;
             connection.execute_batch(TABLES)?;
+            connection.execute_batch(records::TABLE)?;
             check_contents(&connection, path)
         };
         prepare().map_err(|error| naming(error, path))?;

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// More tenants than a store has room for.
     #[error("a store has {0} tenants at most")]
     Tenants(usize),
+    /// A record is not one that can be written down.
+    #[error("{0}")]
+    Record(String),
     /// A file could not be read or written.
     #[error("cannot {what} {path}: {source}", path = path.display())]
     Io {

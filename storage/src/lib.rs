@@ -38,6 +38,7 @@ mod tables;
 mod testing;
 
 pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse, Purpose, Reservation};
+pub use catalog::records::{Collection, RECORD_BYTES_MAX, RECORDS_MAX, Record, Records};
 pub use error::{Result, StoreError};
 pub use red::{OPERATIONS_MAX, PEER_COLUMNS, Peer, Peers, Word, Words};
 pub use retention::{Removed, Retention};

@@ -316,6 +316,19 @@ impl<'a> Work<'a> {
         control: &Control,
         each: &mut EachBatch<'_>,
     ) -> Result<ControlFlow<()>> {
+        self.read_part(source, None, columns, stats, control, each)
+    }
+
+    /// As [`Work::read`], of a segment only these rows.
+    fn read_part(
+        &self,
+        source: Source,
+        part: Option<&RoaringBitmap>,
+        columns: &[String],
+        stats: &mut ScanStats,
+        control: &Control,
+        each: &mut EachBatch<'_>,
+    ) -> Result<ControlFlow<()>> {
         if control.check()?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -332,13 +345,16 @@ impl<'a> Work<'a> {
                     None => each(&fresh.batch, &self.mask(&fresh.batch), &rows),
                 }
             }
-            Source::Sealed(at) => self.read_segment(&self.table.segments[at], columns, stats, control, each),
+            Source::Sealed(at) => {
+                self.read_segment(&self.table.segments[at], part, columns, stats, control, each)
+            }
         }
     }
 
     fn read_segment(
         &self,
         segment: &Segment,
+        part: Option<&RoaringBitmap>,
         columns: &[String],
         stats: &mut ScanStats,
         control: &Control,
@@ -354,6 +370,9 @@ impl<'a> Work<'a> {
         };
         let mut rows =
             candidates.filter(|rows| rows.len() as f64 <= INDEX_SHARE_MAX * segment.meta.rows as f64);
+        if let Some(part) = part {
+            rows = Some(rows.map_or_else(|| part.clone(), |rows| rows & part));
+        }
         if rows.as_ref().is_some_and(RoaringBitmap::is_empty) {
             return Ok(ControlFlow::Continue(()));
         }
@@ -388,6 +407,19 @@ impl<'a> Work<'a> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether more than so many rows of a segment have to be looked at.
+    fn is_broad(&self, segment: &Segment, rows: u64) -> Result<bool> {
+        if segment.meta.rows <= rows || !self.may_have_template(segment) {
+            return Ok(false);
+        }
+        match self.needs.in_segment(segment)? {
+            Some(TracesHere::Any) => {
+                Ok(segment.candidates(&self.scan.predicate)?.is_none_or(|found| found.len() > rows))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Of these rows, or of all, those of the traces that the predicate names: their ids are read before anything

@@ -32,6 +32,7 @@ mod tests;
 pub(crate) use caches::SegmentCaches;
 pub(crate) use checked::CheckedFile;
 pub(crate) use form::Wanted;
+pub(crate) use index::BLOCK_ROWS;
 pub(crate) use order::{SortKeys, deciding, ordered, orders, sorted};
 pub(crate) use reader::{Segment, Selection, input_bytes, read_checked, selection_of};
 pub(crate) use writer::{ROW_GROUP_ROWS, SegmentWriter};

@@ -12,6 +12,7 @@
 
 mod log_thread;
 mod seal_thread;
+mod records;
 mod tails;
 
 #[cfg(test)]

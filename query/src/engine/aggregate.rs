@@ -7,7 +7,7 @@ use model::{Signal, TimeRange, attributes, schema};
 use storage::{Observer, Scan, Snapshot};
 
 use super::Search;
-use crate::columns::{Columns, hex};
+use crate::columns::{Columns, Texts, hex};
 use crate::rows::{Bucket, FacetValue, Page};
 use crate::search;
 
@@ -97,11 +97,20 @@ fn error_column(signal: Signal) -> &'static str {
     }
 }
 
-fn is_error(signal: Signal, columns: &Columns<'_>, row: usize) -> bool {
+/// Tells of each row of a batch whether it is an error.
+fn errors_of<'a>(signal: Signal, columns: &Columns<'a>) -> Box<dyn Fn(usize) -> bool + 'a> {
     match signal {
-        Signal::Spans => columns.text("status_code", row) == Some("error"),
-        Signal::Logs => columns.int("severity_number", row).is_some_and(|number| number >= ERROR_SEVERITY),
-        Signal::Metrics | Signal::Red => false,
+        Signal::Spans => {
+            let statuses = columns.texts("status_code");
+            Box::new(move |row| statuses.get(row) == Some("error"))
+        }
+        Signal::Logs => match columns.ints("severity_number") {
+            Some(numbers) => {
+                Box::new(move |row| numbers.is_valid(row) && numbers.value(row) >= ERROR_SEVERITY)
+            }
+            None => Box::new(|_| false),
+        },
+        Signal::Metrics | Signal::Red => Box::new(|_| false),
     }
 }
 
@@ -141,24 +150,23 @@ impl Facet {
 
     fn observe(&mut self, rows: &RecordBatch) {
         let columns = Columns(rows);
-        for row in 0..rows.num_rows() {
-            let value = match &self.source {
-                FacetSource::Column("trace_id") => {
-                    columns.ids("trace_id").and_then(|ids| ids.is_valid(row).then(|| hex(ids.value(row))))
-                }
-                FacetSource::Column(column) => columns.text(column, row).map(str::to_owned),
-                FacetSource::Attribute(keys, names) => {
+        match &self.source {
+            FacetSource::Column("trace_id") => {
+                let ids = columns.ids("trace_id").into_iter().flatten().flatten();
+                ids.for_each(|id| count(&mut self.counts, &hex(id), 1));
+            }
+            FacetSource::Column(column) => count_texts(&mut self.counts, columns.texts(column)),
+            FacetSource::Attribute(keys, names) => {
+                let texts: Vec<Texts<'_>> = names.iter().map(|name| columns.texts(name)).collect();
+                for row in 0..rows.num_rows() {
                     let stored = keys.iter().find_map(|key| {
-                        names.iter().find_map(|name| attributes::get_quoted(columns.text(name, row)?, key))
+                        texts.iter().find_map(|texts| attributes::get_quoted(texts.get(row)?, key))
                     });
                     let value = stored.and_then(attributes::parse_value);
-                    value.and_then(|value| value.text().map(|text| text.into_owned()))
+                    if let Some(text) = value.as_ref().and_then(|value| value.text()) {
+                        count(&mut self.counts, &text, 1);
+                    }
                 }
-            };
-            let Some(value) = value else { continue };
-            let room = self.counts.len() < FACET_VALUES_MAX;
-            if room || self.counts.contains_key(&value) {
-                *self.counts.entry(value).or_default() += 1;
             }
         }
     }
@@ -169,6 +177,29 @@ impl Facet {
         values.sort_by(|a, b| (b.count, &a.value).cmp(&(a.count, &b.value)));
         values.truncate(FACET_VALUES_SHOWN);
         (self.key, values)
+    }
+}
+
+/// Counts every text of a column, those of a dictionary once a value.
+fn count_texts(counts: &mut HashMap<String, u64>, texts: Texts<'_>) {
+    match texts {
+        Texts::None => {}
+        Texts::Plain(texts) => texts.iter().flatten().for_each(|text| count(counts, text, 1)),
+        Texts::Dictionary(keys, values) => {
+            let mut of_values = vec![0; values.len()];
+            let keys = keys.iter().flatten().filter_map(|key| usize::try_from(key).ok());
+            keys.for_each(|key| of_values[key] += 1);
+            let seen = of_values.iter().enumerate().filter(|(_, rows)| **rows > 0);
+            seen.for_each(|(value, rows)| count(counts, values.value(value), *rows));
+        }
+    }
+}
+
+fn count(counts: &mut HashMap<String, u64>, value: &str, rows: u64) {
+    if let Some(count) = counts.get_mut(value) {
+        *count += rows;
+    } else if counts.len() < FACET_VALUES_MAX {
+        counts.insert(value.to_owned(), rows);
     }
 }
 
@@ -193,12 +224,13 @@ impl Histogram {
     fn observe(&mut self, signal: Signal, rows: &RecordBatch) {
         let columns = Columns(rows);
         let Some(times) = columns.times(schema::time_column(signal)) else { return };
+        let is_error = errors_of(signal, &columns);
         for (row, time) in times.values().iter().enumerate() {
             let at = time.saturating_sub(self.from).div_euclid(self.width);
             let bar = usize::try_from(at).ok().and_then(|at| self.bars.get_mut(at));
             let Some((count, errors)) = bar else { continue };
             *count += 1;
-            *errors += u64::from(is_error(signal, &columns, row));
+            *errors += u64::from(is_error(row));
         }
     }
 

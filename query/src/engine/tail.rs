@@ -202,7 +202,7 @@ impl Engine {
             Control { deadline: Instant::now() + self.limits.time, cancelled: Arc::clone(&cancelled) };
         let _cancel = CancelOnDrop(cancelled);
         let (writer, before) = (Arc::clone(writer), before.clone());
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.threads.block(move || {
             let _held = (slot, memory);
             let found = before.snapshot.arrived(&scan, after, RESUMED_ROWS_MAX, &control)?;
             writer.queue.drop_rows(Dropped {
@@ -214,7 +214,7 @@ impl Engine {
             writer.queue.looked_at(before.last_seq);
             Ok(())
         });
-        work.await.map_err(|error| QueryError::Store(error.to_string()))?
+        work?.await
     }
 }
 

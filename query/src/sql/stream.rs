@@ -18,11 +18,11 @@ use storage::{MemoryBudget, Purpose, Reservation, Snapshot};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant as Moment, timeout_at};
 
-use super::threads::Task;
 use super::written::{RowFormat, Writer};
 use super::{GRACE, SqlEngine, check_size, out_of_time, spent, wrong};
 use crate::error::QueryError;
 use crate::rows::Stats;
+use crate::threads::Task;
 
 /// Rows written down at a time.
 const ROWS_AT_ONCE: usize = 1024;

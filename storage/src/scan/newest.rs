@@ -7,13 +7,18 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use model::predicate::RowKey;
 use model::{UnixNanos, schema};
+use roaring::RoaringBitmap;
 
 use super::{Control, Observer, Scan, ScanStats, Source, Work, keys, matching};
 use crate::error::Result;
+use crate::segment::BLOCK_ROWS;
 use crate::snapshot::Table;
+
+/// How many pages of a segment are read before it is asked whether older ones are needed; then twice as many.
+const PAGES_AT_ONCE: usize = if cfg!(test) { 1 } else { 16 };
 
 /// The best rows so far, the oldest of them on top.
 struct Best {
@@ -34,6 +39,21 @@ impl Best {
             self.heap.pop();
         }
         self.heap.push(Reverse((key, source, row)));
+    }
+
+    /// Offers the matching rows of a batch.
+    fn offer_all(
+        &mut self,
+        work: &Work<'_>,
+        source: Source,
+        batch: &RecordBatch,
+        mask: &BooleanArray,
+        rows: &[u32],
+    ) {
+        if self.limit > 0 {
+            let keys = keys(work.scan.signal, batch);
+            mask.values().set_indices().for_each(|at| self.offer(keys[at], source, rows[at]));
+        }
     }
 
     /// The rows of each source.
@@ -106,7 +126,8 @@ fn select(
     mut observer: Option<&mut dyn Observer>,
     control: &Control,
 ) -> Result<(Best, ScanStats)> {
-    let mut asked = vec!["seq"];
+    // Where rows are only counted, nobody asks which are the newest.
+    let mut asked = if limit > 0 { vec!["seq"] } else { Vec::new() };
     let observed = observer.as_ref().map(|observer| observer.columns()).unwrap_or_default();
     asked.extend(&observed);
     work.need(&asked);
@@ -118,16 +139,16 @@ fn select(
         if observer.is_none() && best.is_settled(work.extent(source).1) {
             break;
         }
-        let ended = work.read(source, &columns, &mut stats, control, &mut |batch, mask, rows| {
-            if let Some(observer) = &mut observer {
-                observer.observe(&matching(batch, mask, &observed)?);
+        let ended = match &mut observer {
+            Some(observer) => {
+                work.read(source, &columns, &mut stats, control, &mut |batch, mask, rows| {
+                    observer.observe(&matching(batch, mask, &observed)?);
+                    best.offer_all(work, source, batch, mask, rows);
+                    Ok(ControlFlow::Continue(()))
+                })?
             }
-            let keys = keys(work.scan.signal, batch);
-            for at in mask.values().set_indices() {
-                best.offer(keys[at], source, rows[at]);
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
+            None => read_newest(work, source, &mut best, &columns, &mut stats, control)?,
+        };
         if ended.is_break() {
             stats.timed_out = true;
             // What was not read may hold newer rows than some that were found: those are not the newest.
@@ -139,6 +160,53 @@ fn select(
         best.heap.retain(|Reverse((key, ..))| key.time > unread);
     }
     Ok((best, stats))
+}
+
+/// Offers rows of a source, of a segment those of the pages with the newest rows first, and no more than can get in.
+fn read_newest(
+    work: &Work<'_>,
+    source: Source,
+    best: &mut Best,
+    columns: &[String],
+    stats: &mut ScanStats,
+    control: &Control,
+) -> Result<ControlFlow<()>> {
+    let pages = match source {
+        Source::Sealed(at) => {
+            let segment = &work.table.segments[at];
+            match work.is_broad(segment, (PAGES_AT_ONCE * BLOCK_ROWS) as u64)? {
+                true => segment.pages(work.scan.range)?,
+                false => Vec::new(),
+            }
+        }
+        Source::Fresh(_) => Vec::new(),
+    };
+    let offer = |best: &mut Best, part: Option<&RoaringBitmap>, stats: &mut ScanStats| {
+        work.read_part(source, part, columns, stats, control, &mut |batch, mask, rows| {
+            best.offer_all(work, source, batch, mask, rows);
+            Ok(ControlFlow::Continue(()))
+        })
+    };
+    if pages.len() <= PAGES_AT_ONCE {
+        return offer(best, None, stats);
+    }
+    let opened = stats.opened;
+    let (mut left, mut at_once) = (pages.as_slice(), PAGES_AT_ONCE);
+    while left.first().is_some_and(|newest| !best.is_settled(newest.last)) {
+        let (now, later) = left.split_at(at_once.min(left.len()));
+        let mut part = RoaringBitmap::new();
+        for page in now {
+            part.insert_range(page.rows.clone());
+        }
+        if offer(best, Some(&part), stats)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        // One segment, however often.
+        stats.opened = stats.opened.min(opened + 1);
+        // What is rare is not looked for page by page.
+        (left, at_once) = (later, at_once * 2);
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 fn fetch(work: &Work<'_>, best: Best) -> Result<Vec<RecordBatch>> {

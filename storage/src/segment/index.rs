@@ -35,7 +35,8 @@ use tantivy::directory::{
 use tantivy::schema::Field;
 use tantivy::{HasLen, Index, ReloadPolicy};
 
-pub(super) use blocks::{BLOCK_ROWS, IndexWriter};
+pub(crate) use blocks::BLOCK_ROWS;
+pub(super) use blocks::IndexWriter;
 
 use crate::error::{Result, StoreError};
 

@@ -8,12 +8,13 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use model::{Predicate, Signal, TimeRange, TraceId, schema};
+use model::{Predicate, Signal, TimeRange, TraceId, UnixNanos, schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
@@ -67,6 +68,15 @@ pub(crate) struct Selection {
     pub(crate) rows: Option<RoaringBitmap>,
     /// Only row groups that can hold times in this range.
     pub(crate) range: TimeRange,
+}
+
+/// Rows that stand together in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Their numbers.
+    pub(crate) rows: std::ops::Range<u32>,
+    /// The time of the newest.
+    pub(crate) last: UnixNanos,
 }
 
 impl Segment {
@@ -260,6 +270,41 @@ impl Segment {
         Ok((file, metadata))
     }
 
+    /// Its pages that can hold times in `range`, those with the newest rows first; none if the file does not tell.
+    pub(crate) fn pages(&self, range: TimeRange) -> Result<Vec<Page>> {
+        let (_, metadata) = self.open()?;
+        let parquet = metadata.metadata();
+        let time = schema::time_column(self.meta.signal);
+        let columns = parquet.file_metadata().schema_descr().columns();
+        let column = columns.iter().position(|column| column.path().string() == time);
+        let (Some(column), Some(times), Some(places)) =
+            (column, parquet.column_index(), parquet.offset_index())
+        else {
+            return Ok(Vec::new());
+        };
+        let mut pages = Vec::new();
+        for (number, rows) in self.row_groups(&metadata, range) {
+            let (Some(ColumnIndexMetaData::INT64(times)), Some(places)) = (
+                times.get(number).and_then(|of| of.get(column)),
+                places.get(number).and_then(|of| of.get(column)),
+            ) else {
+                return Ok(Vec::new());
+            };
+            let begins = places.page_locations().iter().map(|page| rows.start + page.first_row_index as u32);
+            let begins: Vec<u32> = begins.chain([rows.end]).collect();
+            for (at, ends) in begins.windows(2).enumerate() {
+                let (Some(first), Some(last)) = (times.min_value(at), times.max_value(at)) else {
+                    return Ok(Vec::new());
+                };
+                if range.overlaps(UnixNanos(*first), UnixNanos(*last)) {
+                    pages.push(Page { rows: ends[0]..ends[1], last: UnixNanos(*last) });
+                }
+            }
+        }
+        pages.sort_by_key(|page| std::cmp::Reverse(page.last));
+        Ok(pages)
+    }
+
     /// The row groups that can hold times in `range`, each with its row numbers.
     fn row_groups(
         &self,
@@ -279,9 +324,8 @@ impl Segment {
                 Some(Statistics::Int64(times)) => Some((*times.min_opt()?, *times.max_opt()?)),
                 _ => None,
             });
-            let outside = outside.is_some_and(|(first, last)| {
-                !range.overlaps(model::UnixNanos(first), model::UnixNanos(last))
-            });
+            let outside =
+                outside.is_some_and(|(first, last)| !range.overlaps(UnixNanos(first), UnixNanos(last)));
             if !outside {
                 groups.push((number, rows));
             }

@@ -13,6 +13,8 @@ mod fixtures;
 mod sets;
 mod red;
 mod templates;
+mod newest;
+mod records;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 

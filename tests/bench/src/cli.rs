@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Restart(RestartArgs),
     /// Many times the load that is sustainable, in a control group
     Overload(OverloadArgs),
+    /// The same load alone, and beside clients that ask the worst questions
+    Protect(ProtectArgs),
 }
 
 /// Which server is measured: the program, or another at an address.
@@ -333,6 +335,38 @@ pub(crate) struct OverloadArgs {
     /// The memory budget of the program
     #[arg(long, default_value = "256MiB", value_name = "SIZE")]
     pub(crate) memory: ByteSize,
+    /// What is sent.
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// The program [default: `causeway` beside this benchmark]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    /// Where the data directory is made [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `protect`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProtectArgs {
+    /// What is sent
+    #[arg(long, value_enum, default_value = "spans")]
+    pub(crate) signal: Signal,
+    /// Spans, and logs, that are stored before
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) items: u64,
+    /// How long each of the three loads lasts, in seconds
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: u64,
+    /// How many connections the load has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) connections: u32,
+    /// How many clients ask, each one question after the other
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) clients: u32,
+    /// The program's memory budget, as 512MiB [default: the program's]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
     /// What is sent.
     #[command(flatten)]
     pub(crate) load: LoadArgs,

@@ -61,6 +61,7 @@ fn measured(cli: &Cli) -> Result<()> {
             Command::Query(args) => Box::pin(run::query::run(args)).await,
             Command::Restart(args) => Box::pin(run::restart::run(args)).await,
             Command::Overload(args) => Box::pin(run::overload::run(args)).await,
+            Command::Protect(args) => Box::pin(run::protect::run(args)).await,
         }
     })?;
     table::print(&tables, &procfs::machine(), cli.format).context("cannot print")

@@ -9,6 +9,7 @@ pub(crate) mod trace;
 pub(crate) mod query;
 pub(crate) mod restart;
 pub(crate) mod overload;
+pub(crate) mod protect;
 
 use crate::drive::Outcome;
 

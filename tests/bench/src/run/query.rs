@@ -32,6 +32,7 @@ use crate::table::{Cell, Table};
 use answer::{Cost, ask};
 use data::Filled;
 use questions::Question;
+pub(super) use questions::percent_encoded;
 
 const COLUMNS: [&str; 8] =
     ["question", "cold ms", "warm p50 ms", "warm p95 ms", "found", "rows scanned", "opened", "of segments"];

@@ -175,7 +175,7 @@ fn get(name: &'static str, path: &str, parameters: &[(&str, &str)]) -> Question 
 }
 
 /// A value as it may stand in an address.
-fn percent_encoded(value: &str) -> String {
+pub(in crate::run) fn percent_encoded(value: &str) -> String {
     let one = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),

@@ -1,0 +1,141 @@
+//! The threads that questions are answered on, apart from those that take telemetry: a function over a large text does
+//! not give way, and planning recurses as deep as a statement is nested.
+//!
+//! They run at a lower priority than the others of the process. Where questions and telemetry want the same processor,
+//! telemetry gets five parts of six; where it is idle, questions have all of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::QueryError;
+
+/// Threads that SQL is planned and run on.
+pub(crate) const WORKERS: usize = 2;
+/// The stack of one thread in bytes: enough for the deepest plan of as many tokens as a statement may have.
+const STACK_BYTES: usize = 256 << 20;
+/// The priority of a thread, of at most 99: on Linux a nice value of 7, a fifth of the weight of a thread of 0.
+const PRIORITY: u8 = 30;
+/// Threads for work that blocks: as many as there are questions at once by default, and some for reading files.
+const BLOCKING_MAX: usize = 48;
+
+/// A runtime of its own.
+pub(crate) struct Threads {
+    /// Taken when this is dropped, which can be on a thread that may not wait for it.
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    pub(crate) fn new() -> Result<Self, QueryError> {
+        let built = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .max_blocking_threads(BLOCKING_MAX)
+            .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
+            .on_thread_start(step_back)
+            .enable_all()
+            .build();
+        let runtime =
+            built.map_err(|error| QueryError::Store(format!("cannot start threads for queries: {error}")))?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+
+    /// Runs work there. Dropping the returned future ends it where it next gives way.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        self.spawn(work)?.await
+    }
+
+    /// Begins work there. Dropping the task ends it where it next gives way.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<Task<T>, QueryError> {
+        Ok(Task(self.runtime()?.spawn(work)))
+    }
+
+    /// Begins work there that blocks. It ends by itself only.
+    pub(crate) fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<Task<T>, QueryError> {
+        Ok(Task(self.runtime()?.spawn_blocking(work)))
+    }
+
+    fn runtime(&self) -> Result<&Runtime, QueryError> {
+        self.runtime.as_ref().ok_or_else(|| QueryError::Store("closed".to_owned()))
+    }
+}
+
+/// Lowers the priority of this thread, where the system lets it.
+fn step_back() {
+    let priority = ThreadPriorityValue::try_from(PRIORITY).map(ThreadPriority::Crossplatform);
+    let lowered = priority.is_ok_and(|priority| priority.set_for_current().is_ok());
+    if !lowered {
+        tracing::debug!("the priority of a query's thread cannot be lowered");
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Work under way, to be waited for once.
+pub(crate) struct Task<T>(JoinHandle<Result<T, QueryError>>);
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, QueryError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| match ended {
+            Ok(answer) => answer,
+            Err(error) => Err(QueryError::Store(format!("the query ended early: {error}"))),
+        })
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the fields after the name of a thread, the one with its nice value.
+    #[cfg(target_os = "linux")]
+    const NICE: usize = 16;
+
+    #[cfg(target_os = "linux")]
+    fn nice() -> Result<String, QueryError> {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat");
+        let stat = stat.map_err(|error| QueryError::Store(error.to_string()))?;
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        Ok(fields.split_whitespace().nth(NICE).unwrap_or_default().to_owned())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_of_questions_step_back() {
+        let threads = Threads::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let own: i32 = nice().unwrap().parse().unwrap();
+        assert!(own <= 7, "the test itself runs at a lower priority");
+        runtime.block_on(async {
+            assert_eq!(threads.block(nice).unwrap().await.unwrap(), "7");
+            assert_eq!(threads.run(async { nice() }).await.unwrap(), "7");
+        });
+    }
+}
