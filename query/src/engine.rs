@@ -14,6 +14,7 @@ mod service;
 mod graph;
 mod templates;
 mod tail;
+mod gathering;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use crate::threads::Threads;
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
+pub use gathering::{Gathered, Gathering};
 use resolve::Need;
 pub use service::ServiceQuestion;
 use tail::Tails;

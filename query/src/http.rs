@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
-pub use answer::request_id;
-use answer::{Failure, json_answer};
+pub use answer::{Failure, json_answer, request_id};
 use params::Params;
 
 /// The longest body of a question in bytes.

@@ -20,11 +20,11 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, Dropped, Engine, Graph, Item, Limits, Search, ServiceDetail, ServiceQuestion,
-    Services, TAILS_MAX, Tail, TailEvent, Templates,
+    Completion, Completions, Dropped, Engine, Gathered, Gathering, Graph, Item, Limits, Search,
+    ServiceDetail, ServiceQuestion, Services, TAILS_MAX, Tail, TailEvent, Templates,
 };
 pub use error::QueryError;
-pub use http::{request_id, router};
+pub use http::{Failure, json_answer, request_id, router};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
 
 /// The most rows one answer holds.

@@ -64,7 +64,7 @@ const ROWS_MAX: usize = 100_000;
 /// The largest answer in bytes of rows.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How much longer than its time a query may take that does not look at its deadline.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(3);
 /// The most words, numbers and signs of a statement. Plans nest as deep as the longest chain of operators.
 const STATEMENT_TOKENS_MAX: usize = 4_000;
 /// How deep brackets may stand in one another.
@@ -133,7 +133,15 @@ pub struct SqlAnswer {
     /// What it cost.
     pub stats: Stats,
     /// The memory of the rows.
-    _memory: Arc<Reservation>,
+    pub(crate) _memory: Arc<Reservation>,
+}
+
+/// What one answer may have, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    pub(crate) deadline: tokio::time::Instant,
 }
 
 /// Runs SQL with bounded memory and time.
@@ -167,11 +175,24 @@ impl SqlEngine {
         sql: &str,
         memory: Reservation,
     ) -> Result<SqlAnswer, QueryError> {
+        let deadline = tokio::time::Instant::now() + self.time;
+        self.run_within(snapshot, sql, memory, Most { rows: ROWS_MAX, bytes: ANSWER_BYTES_MAX, deadline })
+            .await
+    }
+
+    /// As [`Self::run`], within limits of its own.
+    pub(crate) async fn run_within(
+        &self,
+        snapshot: &Snapshot,
+        sql: &str,
+        memory: Reservation,
+        most: Most,
+    ) -> Result<SqlAnswer, QueryError> {
         check_size(sql)?;
         let (engine, snapshot, sql) = (self.clone(), snapshot.clone(), sql.to_owned());
-        let work = self.threads.run(async move { engine.answer(&snapshot, &sql, memory).await });
+        let work = self.threads.run(async move { engine.answer(&snapshot, &sql, memory, most).await });
         // The query looks at its deadline itself; this is for one that does not give way.
-        let answered = tokio::time::timeout(self.time + GRACE, work).await;
+        let answered = tokio::time::timeout_at(most.deadline + GRACE, work).await;
         answered.map_err(|_| out_of_time(self.time))?
     }
 
@@ -180,12 +201,12 @@ impl SqlEngine {
         snapshot: &Snapshot,
         sql: &str,
         mut memory: Reservation,
+        most: Most,
     ) -> Result<SqlAnswer, QueryError> {
         let begun = Instant::now();
-        let deadline = tokio::time::Instant::now() + self.time;
-        let (plan, stream) = self.begin(snapshot, sql, deadline).await?;
+        let (plan, stream) = self.begin(snapshot, sql, most.deadline).await?;
         let schema = stream.schema();
-        let (batches, partial) = self.collect(stream, deadline, &mut memory).await?;
+        let (batches, partial) = self.collect(stream, most, &mut memory).await?;
         let stats = spent(snapshot, plan.as_ref(), begun, partial);
         Ok(SqlAnswer { schema, batches, stats, _memory: Arc::new(memory) })
     }
@@ -225,12 +246,12 @@ impl SqlEngine {
     async fn collect(
         &self,
         mut stream: SendableRecordBatchStream,
-        deadline: tokio::time::Instant,
+        most: Most,
         memory: &mut Reservation,
     ) -> Result<(Vec<RecordBatch>, Option<String>), QueryError> {
         let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
         loop {
-            let next = match tokio::time::timeout_at(deadline, stream.next()).await {
+            let next = match tokio::time::timeout_at(most.deadline, stream.next()).await {
                 Ok(next) => next,
                 Err(_) if rows == 0 => return Err(out_of_time(self.time)),
                 Err(_) => return Ok((batches, Some("time limit".to_owned()))),
@@ -239,20 +260,20 @@ impl SqlEngine {
             let batch = batch.map_err(|error| wrong(&error))?;
             let size = batch.get_array_memory_size();
             bytes += size;
-            if bytes > ANSWER_BYTES_MAX {
+            if bytes > most.bytes {
                 if batches.is_empty() {
                     let message =
-                        format!("the answer has more than {ANSWER_BYTES_MAX} bytes, the most there may be");
+                        format!("the answer has more than {} bytes, the most there may be", most.bytes);
                     return Err(QueryError::Memory(message));
                 }
-                return Ok((batches, Some(format!("answer size: {ANSWER_BYTES_MAX} bytes"))));
+                return Ok((batches, Some(format!("answer size: {} bytes", most.bytes))));
             }
             let grown = memory.try_grow(size);
             grown.map_err(|full| QueryError::Memory(format!("the answer needs too much memory: {full}")))?;
-            let room = ROWS_MAX - rows;
+            let room = most.rows - rows;
             if batch.num_rows() > room {
                 batches.push(batch.slice(0, room));
-                return Ok((batches, Some(format!("row limit: {ROWS_MAX}"))));
+                return Ok((batches, Some(format!("row limit: {}", most.rows))));
             }
             rows += batch.num_rows();
             batches.push(batch);

@@ -2,7 +2,7 @@
 //! not give way, and planning recurses as deep as a statement is nested.
 //!
 //! They run at a lower priority than the others of the process. Where questions and telemetry want the same processor,
-//! telemetry gets five parts of six; where it is idle, questions have all of it.
+//! telemetry gets nine parts of ten; where it is idle, questions have all of it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,8 +18,8 @@ use crate::error::QueryError;
 pub(crate) const WORKERS: usize = 2;
 /// The stack of one thread in bytes: enough for the deepest plan of as many tokens as a statement may have.
 const STACK_BYTES: usize = 256 << 20;
-/// The priority of a thread, of at most 99: on Linux a nice value of 7, a fifth of the weight of a thread of 0.
-const PRIORITY: u8 = 30;
+/// The priority of a thread, of at most 99: on Linux a nice value of 10, a tenth of the weight of a thread of 0.
+const PRIORITY: u8 = 22;
 /// Threads for work that blocks: as many as there are questions at once by default, and some for reading files.
 const BLOCKING_MAX: usize = 48;
 
@@ -132,10 +132,10 @@ mod tests {
         let threads = Threads::new().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let own: i32 = nice().unwrap().parse().unwrap();
-        assert!(own <= 7, "the test itself runs at a lower priority");
+        assert!(own <= 10, "the test itself runs at a lower priority");
         runtime.block_on(async {
-            assert_eq!(threads.block(nice).unwrap().await.unwrap(), "7");
-            assert_eq!(threads.run(async { nice() }).await.unwrap(), "7");
+            assert_eq!(threads.block(nice).unwrap().await.unwrap(), "10");
+            assert_eq!(threads.run(async { nice() }).await.unwrap(), "10");
         });
     }
 }

@@ -11,7 +11,7 @@ use crate::error::QueryError;
 const RETRY_AFTER_SECONDS: &str = "2";
 
 /// A JSON answer.
-pub(super) fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
+pub fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => Failure::from(QueryError::Store(error.to_string())).into_response(),
@@ -19,14 +19,14 @@ pub(super) fn json_answer(status: StatusCode, body: &impl Serialize) -> Response
 }
 
 /// An error on its way out.
-pub(super) struct Failure {
+pub struct Failure {
     error: QueryError,
     query: Option<String>,
 }
 
 impl Failure {
     /// An error in a search text, which is repeated in the answer.
-    pub(super) fn in_search(error: QueryError, query: &str) -> Self {
+    pub fn in_search(error: QueryError, query: &str) -> Self {
         Self { error, query: Some(query.to_owned()) }
     }
 }
