@@ -154,7 +154,8 @@ fn spawn_servers(
 fn page(config: &Config, engine: Engine, endpoints: ui::Endpoints) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
     let pages = ui::router(ui::Ui { engine: engine.clone(), endpoints, version: env!("CARGO_PKG_VERSION") });
-    let router = query::router(engine)
+    let router = query::router(engine.clone())
+        .merge(diagnosis::router(engine))
         .merge(pages)
         .layer(axum::middleware::from_fn_with_state(guard, guard::check))
         .layer(CompressionLayer::new())

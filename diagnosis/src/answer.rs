@@ -1,0 +1,101 @@
+//! What a diagnosis says, as people and programs read it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// How a question was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// There are suspects.
+    Ok,
+    /// Nothing differs from the reference.
+    Quiet,
+    /// There is not enough to tell.
+    NotEnough,
+}
+
+/// A diagnosis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// How it ended.
+    pub status: Status,
+    /// That in a sentence.
+    pub message: String,
+    /// What the window was compared with; nothing where there was nothing.
+    pub baseline: Option<Baseline>,
+    /// The best first, at most [`SUSPECTS_MAX`].
+    pub suspects: Vec<Suspect>,
+    /// What limited it, if something did.
+    pub partial: Option<String>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// The most suspects of a diagnosis.
+pub const SUSPECTS_MAX: usize = 10;
+/// The most pieces of evidence of a suspect.
+pub(crate) const EVIDENCE_MAX: usize = 12;
+
+/// The minutes that a window was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Baseline {
+    /// The first moment, in nanoseconds as text.
+    pub from: String,
+    /// The end.
+    pub to: String,
+    /// How many minutes in between.
+    pub minutes: usize,
+    /// Why these.
+    pub why: String,
+}
+
+/// Somebody who may be the cause.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suspect {
+    /// The service.
+    pub service: String,
+    /// Its namespace, if it has one.
+    pub namespace: Option<String>,
+    /// Its environment, if it has one.
+    pub environment: Option<String>,
+    /// The instance, where it is one of several, or the only one.
+    pub instance: Option<String>,
+    /// The kind of fault.
+    pub kind: &'static str,
+    /// What exactly.
+    pub target: Value,
+    /// From 0 to 1: the share of what is wrong that tells for this suspect.
+    pub score: f64,
+    /// Why, in a sentence.
+    pub summary: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Something that tells for a suspect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// What kind it is.
+    pub kind: &'static str,
+    /// It in a sentence.
+    pub statement: String,
+    /// What was found.
+    pub value: Option<f64>,
+    /// What is usual.
+    pub expected: Option<f64>,
+    /// The unit of both.
+    pub unit: &'static str,
+    /// SQL from which the number can be computed again.
+    pub query: Option<String>,
+    /// A page to look at.
+    pub href: Option<String>,
+}
+
+impl Diagnosis {
+    /// An answer without suspects.
+    pub(crate) fn without(status: Status, message: impl Into<String>) -> Self {
+        let (baseline, partial) = (None, None);
+        Self { status, message: message.into(), baseline, suspects: Vec::new(), partial, elapsed_ms: 0 }
+    }
+}

@@ -1,0 +1,215 @@
+//! How often spans of a context had each shape, and how often one event was followed by another.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::frame::{Frame, NONE};
+use crate::stats::{median, spread};
+
+/// Nanoseconds of a minute.
+pub(crate) const MINUTE: i64 = 60_000_000_000;
+/// Spans of a block of minutes whose rate is believed.
+const BLOCK_SPANS: u64 = 10;
+
+/// How many spans of each context had each shape.
+pub(crate) type ShapeCounts = BTreeMap<u32, BTreeMap<u32, u64>>;
+
+/// Services whose logs can be compared: which log in the window and in the reference. `Every` takes what there is.
+#[derive(Debug, Clone)]
+pub(crate) enum Logging {
+    Every,
+    Of(BTreeSet<u32>),
+}
+
+impl Logging {
+    pub(crate) fn has(&self, service: u32) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Of(services) => services.contains(&service),
+        }
+    }
+
+    /// The shape of a row: with its logs where they can be compared.
+    pub(crate) fn shape(&self, frame: &Frame, row: u32) -> u32 {
+        let row = row as usize;
+        if self.has(frame.service[row]) { frame.shape[row] } else { frame.bare[row] }
+    }
+}
+
+/// The minute in which a row's trace began.
+pub(crate) fn minute(frame: &Frame, row: u32) -> i64 {
+    frame.began(row).div_euclid(MINUTE)
+}
+
+/// Counts the shapes of rows. Where logs are compared, a service's minutes without any log are left out: there the logs
+/// were not collected.
+pub(crate) fn shapes(frame: &Frame, rows: &[u32], logging: &Logging) -> ShapeCounts {
+    let logged: Option<HashSet<(i64, u32)>> = match logging {
+        Logging::Every => None,
+        Logging::Of(_) => {
+            let logs = rows.iter().filter(|row| frame.has_log[**row as usize]);
+            Some(logs.map(|row| (minute(frame, *row), frame.service[*row as usize])).collect())
+        }
+    };
+    let mut counts = ShapeCounts::new();
+    for row in rows {
+        let service = frame.service[*row as usize];
+        if let Some(logged) = &logged
+            && logging.has(service)
+            && !logged.contains(&(minute(frame, *row), service))
+        {
+            continue;
+        }
+        let context = frame.context[*row as usize];
+        *counts.entry(context).or_default().entry(logging.shape(frame, *row)).or_default() += 1;
+    }
+    counts
+}
+
+/// Rows by the minute in which their trace began.
+pub(crate) fn by_minute(frame: &Frame, rows: &[u32]) -> BTreeMap<i64, Vec<u32>> {
+    let mut minutes: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    rows.iter().for_each(|row| minutes.entry(minute(frame, *row)).or_default().push(*row));
+    minutes
+}
+
+/// Spans that there were, and those of them that count.
+pub(crate) type Trials = (u64, u64);
+
+/// The robust rate of blocks of trials, and by how much more than by chance the blocks differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate {
+    pub(crate) rate: f64,
+    /// At least 1: what counts are divided by.
+    pub(crate) dispersion: f64,
+    pub(crate) trials: f64,
+}
+
+/// The weighted median of the rates of blocks, with the over-dispersion of a quasi-binomial law, by the median of the
+/// Pearson residuals instead of their mean square. The trials are in order of time.
+pub(crate) fn pooled(minutes: impl IntoIterator<Item = Trials>) -> Option<Rate> {
+    let mut blocks: Vec<Trials> = Vec::new();
+    let (mut trials, mut hits) = (0, 0);
+    for (n, k) in minutes {
+        (trials, hits) = (trials + n, hits + k);
+        if trials >= BLOCK_SPANS {
+            blocks.push((trials, hits));
+            (trials, hits) = (0, 0);
+        }
+    }
+    if trials > 0 {
+        match blocks.last_mut() {
+            Some(last) => *last = (last.0 + trials, last.1 + hits),
+            None => blocks.push((trials, hits)),
+        }
+    }
+    let all: f64 = blocks.iter().map(|(n, _)| *n as f64).sum();
+    if blocks.len() < 3 {
+        let hits: u64 = blocks.iter().map(|(_, k)| *k).sum();
+        return (all > 0.0).then(|| Rate { rate: hits as f64 / all, dispersion: 1.0, trials: all });
+    }
+    let of = |(n, k): &Trials| *k as f64 / *n as f64;
+    let mut ordered = blocks.clone();
+    ordered.sort_by(|a, b| of(a).total_cmp(&of(b)));
+    let mut below = 0.0;
+    let middle = ordered.iter().find(|(n, _)| {
+        below += *n as f64;
+        below >= all / 2.0
+    });
+    let rate = middle.map_or(0.0, of);
+    let safe = inside(rate, all);
+    let residuals: Vec<f64> = blocks
+        .iter()
+        .map(|(n, k)| {
+            let (n, k) = (*n as f64, *k as f64);
+            (k - n * rate).abs() / (n * safe * (1.0 - safe) + 0.25).sqrt()
+        })
+        .collect();
+    let dispersion = spread(&residuals, 0.0).powi(2).max(1.0);
+    Some(Rate { rate, dispersion, trials: all })
+}
+
+/// A rate that is neither never nor always: as far from them as so many trials can tell.
+pub(crate) fn inside(rate: f64, trials: f64) -> f64 {
+    rate.clamp(0.5 / trials, 1.0 - 0.5 / trials)
+}
+
+/// For neighbouring events of a context: by minute, the spans that had the first, and those of them that had the
+/// second too.
+pub(crate) fn pairs(
+    frame: &Frame,
+    minutes: &[ShapeCounts],
+) -> BTreeMap<(u32, u32, u32), Vec<(usize, u64, u64)>> {
+    let mut shapes: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for counts in minutes {
+        for (context, of) in counts {
+            shapes.entry(*context).or_default().extend(of.keys());
+        }
+    }
+    let mut found = BTreeMap::new();
+    for (context, shapes) in shapes {
+        let events = |shape: u32| frame.shapes[shape as usize].as_ref();
+        let pairs: BTreeSet<(u32, u32)> = shapes
+            .iter()
+            .flat_map(|shape| events(*shape).windows(2).map(|pair| (pair[0], pair[1])))
+            .collect();
+        for (first, second) in pairs {
+            let mut trials = Vec::new();
+            for (at, counts) in minutes.iter().enumerate() {
+                let Some(of) = counts.get(&context) else { continue };
+                let (mut n, mut k) = (0, 0);
+                for (shape, count) in of {
+                    let events = events(*shape);
+                    if events.contains(&first) {
+                        n += count;
+                        k += if events.contains(&second) { *count } else { 0 };
+                    }
+                }
+                if n > 0 {
+                    trials.push((at, n, k));
+                }
+            }
+            found.insert((context, first, second), trials);
+        }
+    }
+    found
+}
+
+/// The services that log in both, and those that log at all.
+pub(crate) fn logging(frame: &Frame, window: &[u32], reference: &[u32]) -> (Logging, BTreeSet<u32>) {
+    let of = |rows: &[u32]| -> BTreeSet<u32> {
+        let rows = rows.iter().map(|row| *row as usize).filter(|row| frame.has_log[*row]);
+        rows.map(|row| frame.service[row]).collect()
+    };
+    let (now, then) = (of(window), of(reference));
+    let ever = (0..frame.len()).filter(|row| frame.has_log[*row]).map(|row| frame.service[row]).collect();
+    (Logging::Of(now.intersection(&then).copied().collect()), ever)
+}
+
+/// The median of some rows' own times.
+pub(crate) fn median_own(frame: &Frame, rows: &[u32]) -> f64 {
+    let own: Vec<f64> = rows.iter().map(|row| frame.own[*row as usize]).collect();
+    median(&own)
+}
+
+/// The root of a row's trace that began first.
+pub(crate) fn is_root(frame: &Frame, row: u32) -> bool {
+    frame.parent[row as usize] == NONE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_most_blocks() {
+        let check = |minutes: &[Trials], rate: f64, dispersed: bool| {
+            let found = pooled(minutes.iter().copied()).unwrap();
+            assert!((found.rate - rate).abs() < 1e-9, "{minutes:?}: {found:?}");
+            assert_eq!(found.dispersion > 1.0, dispersed, "{minutes:?}: {found:?}");
+        };
+        check(&[(4, 4), (6, 5)], 0.9, false);
+        check(&[(10, 10), (10, 10), (10, 10), (10, 0)], 1.0, false);
+        check(&[(100, 90), (100, 50), (100, 10), (100, 70), (100, 30)], 0.5, true);
+        assert_eq!(pooled([]), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! What tells against a service, each kind a function of its own over the same frame.
+
+pub(crate) mod structure;
+pub(crate) mod latency;
+pub(crate) mod resources;

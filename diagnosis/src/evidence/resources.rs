@@ -1,0 +1,153 @@
+//! Resources of an instance that left their range.
+//!
+//! Each series against its own history by the robust scorer of BARO (Pham et al. 2024). A gauge tells of the interval
+//! before it, so the sample right after the window belongs to it. Memory is a stock: its level and its trend (Mann and
+//! Kendall) must both be unusual. A resource that is far from its limit holds nothing up (the USE method, Gregg 2012).
+
+use std::collections::BTreeMap;
+
+use crate::frame::Service;
+use crate::load::Series;
+use crate::stats::{median, rises, robust_p};
+
+/// A resource that a process can lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Resource {
+    Cpu,
+    Memory,
+    Disk,
+}
+
+/// Parts of the names of metrics that are about each, as the semantic conventions name them.
+const FAMILIES: [(Resource, &[&str]); 3] = [
+    (Resource::Cpu, &["cpu"]),
+    (Resource::Memory, &["memory", "heap"]),
+    (Resource::Disk, &["disk", "filesystem", "io.wait"]),
+];
+/// All of them: what is read of the store.
+pub(crate) const WORDS: [&str; 6] = ["cpu", "memory", "heap", "disk", "filesystem", "io.wait"];
+/// Points of a series that make it one.
+const POINTS_MIN: usize = 5;
+/// Points of a history.
+const HISTORY_MIN: usize = 4;
+/// So many points outside the neighbourhood of the window are a history of their own.
+const HISTORY_ENOUGH: usize = 10;
+/// Intervals about the window that may belong to the incident.
+const NEAR: i64 = 5;
+/// Intervals before the window over which memory is asked for a trend.
+const TREND: i64 = 10;
+/// How full a resource is taken to be whose limit is not known.
+const FULL_UNKNOWN: f64 = 0.5;
+
+/// A resource of a service that is not as usual.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Strain {
+    pub(crate) p: f64,
+    pub(crate) instance: String,
+    pub(crate) metric: String,
+    pub(crate) unit: String,
+    pub(crate) now: f64,
+    pub(crate) usual: f64,
+    /// How full it is, from 0 to 1.
+    pub(crate) full: f64,
+}
+
+/// By service and resource, the least usual series.
+pub(crate) type Strains = BTreeMap<Service, BTreeMap<Resource, Strain>>;
+
+impl Resource {
+    /// The resource that a metric is about. Those of a whole node are not the process' own.
+    fn of(metric: &str) -> Option<Self> {
+        let metric = metric.to_lowercase();
+        if metric.contains(".node.") || metric.contains("limit_") && !metric.contains("utilization") {
+            return None;
+        }
+        let found = FAMILIES.iter().find(|(_, words)| words.iter().any(|word| metric.contains(word)));
+        found.map(|(resource, _)| *resource)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+/// What is unusual in a window, from `from` to `to`.
+pub(crate) fn strains(series: &[Series], from: i64, to: i64) -> Strains {
+    let mut found = Strains::new();
+    let mut full: BTreeMap<(&Service, Resource), f64> = BTreeMap::new();
+    for series in series {
+        let Some(resource) = Resource::of(&series.metric) else { continue };
+        let Some(strain) = of_series(series, resource, from, to) else { continue };
+        if series.metric.contains("utilization") && strain.now >= 0.0 {
+            let known = full.entry((&series.service, resource)).or_default();
+            *known = known.max(strain.now.min(1.0));
+        }
+        let of_service = found.entry(series.service.clone()).or_default();
+        match of_service.get(&resource) {
+            Some(known) if known.p <= strain.p => {}
+            _ => drop(of_service.insert(resource, strain)),
+        }
+    }
+    for (service, strains) in &mut found {
+        for (resource, strain) in strains {
+            strain.full = full.get(&(service, *resource)).copied().unwrap_or(FULL_UNKNOWN);
+        }
+    }
+    found
+}
+
+fn of_series(series: &Series, resource: Resource, from: i64, to: i64) -> Option<Strain> {
+    let points = &series.points;
+    if points.len() < POINTS_MIN {
+        return None;
+    }
+    let step = step(points);
+    let values = |inside: &dyn Fn(i64) -> bool| -> Vec<f64> {
+        points.iter().filter(|(time, _)| inside(*time)).map(|(_, value)| *value).collect()
+    };
+    let until = to.saturating_add(step);
+    let inside = |time: i64| time >= from && time <= until;
+    let near = |time: i64| {
+        let far = step.saturating_mul(NEAR);
+        time >= from.saturating_sub(far) && time <= to.saturating_add(far)
+    };
+    let now = values(&inside);
+    let mut history = values(&|time| !near(time));
+    if history.len() < HISTORY_ENOUGH {
+        history = values(&|time| !inside(time));
+    }
+    if now.is_empty() || history.len() < HISTORY_MIN {
+        return None;
+    }
+    let value = match resource {
+        Resource::Memory => median(&now),
+        _ => now.iter().copied().fold(f64::MIN, f64::max),
+    };
+    let mut p = robust_p(value, &history);
+    if resource == Resource::Memory {
+        let begin = from.saturating_sub(step.saturating_mul(TREND));
+        let tail = values(&|time| time >= begin && time <= until);
+        if tail.len() >= 4 {
+            p = p.max(rises(&tail));
+        }
+    }
+    Some(Strain {
+        p,
+        instance: series.instance.clone(),
+        metric: series.metric.clone(),
+        unit: series.unit.clone(),
+        now: value,
+        usual: median(&history),
+        full: FULL_UNKNOWN,
+    })
+}
+
+/// The usual time between two points.
+fn step(points: &[(i64, f64)]) -> i64 {
+    let gaps: Vec<f64> = points.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0) as f64).collect();
+    median(&gaps) as i64
+}

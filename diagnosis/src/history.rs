@@ -1,0 +1,170 @@
+//! Which minutes are looked at before any span is read: by rate, errors and durations, which are rolled up.
+//!
+//! A store may have months. Of the minutes nearest to the window, those are read in which least is unusual and whose mix
+//! of operations is most like the window's, as many as there is room for. [`crate::reference`] chooses among them by the
+//! spans themselves.
+
+use std::collections::BTreeMap;
+
+use query::{Gathering, QueryError};
+
+use crate::counts::MINUTE;
+use crate::load::{self, MinuteRow, sql_text, sql_time};
+use crate::stats::{SPREAD_MIN, median, spread};
+
+/// Minutes with data, the nearest to the window, that are candidates.
+const MINUTES_MAX: usize = 480;
+/// Minutes whose spans are read.
+const READ_MINUTES_MAX: usize = 60;
+/// Spans of the minutes that are read, about.
+pub(crate) const READ_SPANS_MAX: f64 = 300_000.0;
+/// So many robust standard deviations are not chance.
+const SIGMAS: f64 = 3.0;
+/// The most rows of rolled up minutes.
+const ROWS_MAX: usize = 400_000;
+
+/// What is known of a window and the minutes about it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// The services of the window.
+    pub(crate) services: Vec<String>,
+    /// Spans of the window.
+    pub(crate) spans: f64,
+    /// The minutes to be read, in order.
+    pub(crate) minutes: Vec<i64>,
+    /// Spans of these minutes.
+    pub(crate) minute_spans: f64,
+}
+
+/// An operation of a service.
+type Operation = (String, String, String);
+
+/// One minute: calls, errors and median duration by operation.
+type Minute = BTreeMap<Operation, (f64, f64, f64)>;
+
+/// Reads what is rolled up about a window and the minutes around it. `only` names the services where it is asked so.
+pub(crate) async fn about(
+    gathering: &Gathering,
+    from: i64,
+    to: i64,
+    baseline: Option<(i64, i64)>,
+) -> Result<History, QueryError> {
+    let first = from.div_euclid(MINUTE);
+    let end = to.div_euclid(MINUTE) + 1;
+    let window = window(gathering, first * MINUTE, end.saturating_mul(MINUTE)).await?;
+    let mut services: Vec<String> = window.keys().map(|(service, ..)| service.clone()).collect();
+    services.dedup();
+    if services.is_empty() {
+        return Ok(History::default());
+    }
+    let spans = window.values().map(|(calls, ..)| calls).sum();
+    let names: Vec<String> = services.iter().map(|name| sql_text(name)).collect();
+    let of_services = format!("service_name IN ({})", names.join(", "));
+    let mut near = minutes_with_data(gathering, &of_services).await?;
+    match baseline {
+        Some((from, to)) => {
+            near.retain(|minute| minute * MINUTE < to && (minute + 1) * MINUTE > from);
+        }
+        // Minutes that the window covers whole are no history.
+        None => near.retain(|minute| minute * MINUTE < from || (minute + 1) * MINUTE > to.saturating_add(1)),
+    }
+    let distance = |minute: i64| if minute < first { first - minute } else { (minute - end + 1).max(0) };
+    near.sort_unstable_by_key(|minute| (distance(*minute), *minute));
+    near.truncate(MINUTES_MAX);
+    near.sort_unstable();
+    let (Some(oldest), Some(newest)) = (near.first(), near.last()) else {
+        return Ok(History { services, spans, ..History::default() });
+    };
+    let bounds = format!(
+        "{of_services} AND time >= {} AND time <= {}",
+        sql_time(oldest * MINUTE),
+        sql_time(newest * MINUTE)
+    );
+    let mut minutes: BTreeMap<i64, Minute> = near.iter().map(|minute| (*minute, Minute::new())).collect();
+    for MinuteRow { minute, operation, calls, errors, median } in
+        load::minutes(gathering, &bounds, ROWS_MAX).await?
+    {
+        if let Some(of) = minutes.get_mut(&minute) {
+            of.insert(operation, (calls, errors, median));
+        }
+    }
+    let (minutes, minute_spans) = cheapest(&window, minutes);
+    Ok(History { services, spans, minutes, minute_spans })
+}
+
+async fn window(gathering: &Gathering, from: i64, to: i64) -> Result<Minute, QueryError> {
+    let bounds = format!("time >= {} AND time < {}", sql_time(from), sql_time(to));
+    let mut window = Minute::new();
+    for row in load::minutes(gathering, &bounds, ROWS_MAX).await? {
+        let of = window.entry(row.operation).or_default();
+        *of = (of.0 + row.calls, of.1 + row.errors, of.2.max(row.median));
+    }
+    Ok(window)
+}
+
+async fn minutes_with_data(gathering: &Gathering, of_services: &str) -> Result<Vec<i64>, QueryError> {
+    let sql = format!("SELECT time, sum(calls) AS calls FROM red WHERE {of_services} GROUP BY time");
+    load::times(gathering, &sql, ROWS_MAX).await.map(|times| {
+        let mut minutes: Vec<i64> = times.iter().map(|time| time.div_euclid(MINUTE)).collect();
+        minutes.sort_unstable();
+        minutes.dedup();
+        minutes
+    })
+}
+
+/// The minutes in which least is unusual and that are most like the window, within what is read.
+fn cheapest(window: &Minute, minutes: BTreeMap<i64, Minute>) -> (Vec<i64>, f64) {
+    let mut durations: BTreeMap<&Operation, Vec<f64>> = BTreeMap::new();
+    let mut failures: BTreeMap<&Operation, Vec<f64>> = BTreeMap::new();
+    for minute in minutes.values() {
+        for (operation, (calls, errors, median)) in minute {
+            durations.entry(operation).or_default().push(median.max(1.0).ln());
+            failures.entry(operation).or_default().push(errors / calls.max(1.0));
+        }
+    }
+    let usual = |values: BTreeMap<&Operation, Vec<f64>>, least: f64| -> BTreeMap<Operation, (f64, f64)> {
+        let of = |values: Vec<f64>| {
+            let middle = median(&values);
+            (middle, spread(&values, middle).max(least))
+        };
+        values.into_iter().map(|(operation, values)| (operation.clone(), of(values))).collect()
+    };
+    let (durations, failures) = (usual(durations, SPREAD_MIN), usual(failures, SPREAD_MIN));
+    let far = |known: Option<&(f64, f64)>, value: f64| {
+        known.is_some_and(|(middle, sigma)| (value - middle) / sigma > SIGMAS)
+    };
+    let calls_of = |minute: &Minute| minute.values().map(|(calls, ..)| calls).sum::<f64>();
+    let window_calls = calls_of(window).max(1.0);
+    let mut costs: Vec<(f64, i64, f64)> = Vec::new();
+    for (number, minute) in &minutes {
+        let calls = calls_of(minute);
+        let mut unusual = 0.0;
+        for (operation, (of, errors, median)) in minute {
+            let slow = far(durations.get(operation), median.max(1.0).ln());
+            let failing = far(failures.get(operation), errors / of.max(1.0));
+            unusual += f64::from(u8::from(slow) + u8::from(failing));
+        }
+        let unlike: f64 = window
+            .iter()
+            .map(|(operation, (of, ..))| {
+                let p = of / window_calls;
+                let q = minute.get(operation).map_or(0.0, |(calls_then, ..)| calls_then / calls.max(1.0));
+                let part =
+                    |share: f64| if share > 0.0 { share * (2.0 * share / (p + q)).log2() } else { 0.0 };
+                0.5 * (part(p) + part(q))
+            })
+            .sum();
+        costs.push((unusual / minute.len().max(1) as f64 + unlike, *number, calls));
+    }
+    costs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (mut chosen, mut spans) = (Vec::new(), 0.0);
+    for (_, number, calls) in costs {
+        if chosen.len() == READ_MINUTES_MAX || spans + calls > READ_SPANS_MAX && !chosen.is_empty() {
+            break;
+        }
+        chosen.push(number);
+        spans += calls;
+    }
+    chosen.sort_unstable();
+    (chosen, spans)
+}

@@ -1,0 +1,216 @@
+//! Suspects in order: one score for each, which is the share of all votes that tell for it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::blame::{Slowed, slowed};
+use crate::compare::Comparison;
+use crate::counts::Logging;
+use crate::evidence::resources::{Resource, Strains};
+use crate::evidence::structure::Pair;
+use crate::frame::{Event, FAILED, Frame, START};
+use crate::load::TEMPLATE;
+use crate::stats::{ALPHA, evidence};
+use crate::votes::{Cause, Place};
+
+/// Places in the code of one service that are told.
+const PLACES_MAX: usize = 4;
+/// A kind of fault that is less likely is not told.
+const LIKELY_MIN: f64 = 0.01;
+/// What a resource out of its range counts where nobody was harmed by it, and errors that are as always.
+const HARMLESS: f64 = 0.01;
+const AS_ALWAYS: f64 = 0.05;
+/// How much evidence of a resource is as good as harm.
+const EVIDENCE_GREAT: f64 = 100.0;
+
+/// What a suspect is suspected of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Accusation {
+    /// Something is missing or new at a place in the code. Nothing where the data do not say where.
+    Code {
+        from: Option<String>,
+        to: Option<String>,
+        place: Option<Place>,
+    },
+    Slowed(Slowed),
+}
+
+/// A service that may be the cause, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) service: u32,
+    pub(crate) accusation: Accusation,
+    pub(crate) score: f64,
+    /// Votes of traces for it.
+    pub(crate) votes: f64,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// All candidates, the best first.
+pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &Strains) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    let all: f64 = found.votes.of.values().sum();
+    for (cause, votes) in &found.beyond {
+        let (share, service) = (votes / all.max(f64::MIN_POSITIVE), cause.service());
+        let of = |accusation, part: f64| Candidate {
+            service,
+            accusation,
+            score: share * part,
+            votes: *votes,
+            cause: Some(*cause),
+        };
+        match cause {
+            Cause::Code(_) => {
+                let places = places(frame, service, &found.votes.places, &found.logging, &found.ever);
+                let most = places.first().map_or(1.0, |(votes, _)| *votes);
+                let of_places = places.into_iter().take(PLACES_MAX);
+                candidates.extend(of_places.map(|(votes, accusation)| of(accusation, votes / most)));
+            }
+            Cause::Slow(_) => {
+                let kinds = slowed(frame, service, &found.latency, &found.blamed, strains);
+                let likely = kinds.into_iter().filter(|(_, share)| *share > LIKELY_MIN);
+                candidates.extend(likely.map(|(kind, part)| of(Accusation::Slowed(kind), part)));
+            }
+        }
+    }
+    if found.lost() <= ALPHA * found.votes.traces as f64 {
+        candidates.extend(errors_as_always(frame, window, found));
+    }
+    candidates.extend(harmless(frame, strains));
+    let key = |candidate: &Candidate| (candidate.score * 1e9).round() as i64;
+    candidates.sort_by(|a, b| (key(b), a.service, &a.accusation).cmp(&(key(a), b.service, &b.accusation)));
+    let mut seen = BTreeSet::new();
+    candidates.retain(|candidate| seen.insert((candidate.service, same(&candidate.accusation))));
+    candidates
+}
+
+/// What makes two accusations one.
+fn same(accusation: &Accusation) -> (Option<Slowed>, Option<String>, Option<String>) {
+    match accusation {
+        Accusation::Code { from, to, .. } => (None, from.clone(), to.clone()),
+        Accusation::Slowed(Slowed::Code) => (None, None, None),
+        Accusation::Slowed(kind) => (Some(*kind), None, None),
+    }
+}
+
+/// A resource out of its range that nobody was harmed by: kept, far down.
+fn harmless<'a>(frame: &'a Frame, strains: &'a Strains) -> impl Iterator<Item = Candidate> + 'a {
+    let of_services = strains.iter().filter_map(|(name, of)| Some((frame.services.find(name)?, of)));
+    of_services.flat_map(|(service, of)| {
+        of.iter().map(move |(resource, strain)| {
+            let weight = evidence(strain.p);
+            Candidate {
+                service,
+                accusation: Accusation::Slowed(Slowed::By(*resource)),
+                score: HARMLESS * weight / (weight + EVIDENCE_GREAT),
+                votes: 0.0,
+                cause: None,
+            }
+        })
+    })
+}
+
+/// The places in a service's code that votes are for, most first.
+fn places(
+    frame: &Frame,
+    service: u32,
+    votes: &BTreeMap<Place, f64>,
+    logging: &Logging,
+    ever: &BTreeSet<u32>,
+) -> Vec<(f64, Accusation)> {
+    let of_service = |(context, _): &Place| frame.contexts[*context as usize].service == service;
+    let mut found: Vec<(f64, Place)> =
+        votes.iter().filter(|(place, _)| of_service(place)).map(|(place, votes)| (*votes, *place)).collect();
+    let key = |votes: f64| (votes * 1e6).round() as i64;
+    found.sort_by(|a, b| (key(b.0), a.1).cmp(&(key(a.0), b.1)));
+    // Where it logs, but not in this window, no statement can be named: the code between two others is not told apart.
+    let is_silent = ever.contains(&service) && !logging.has(service);
+    let mut seen = BTreeSet::new();
+    let mut places = Vec::new();
+    for (votes, place) in found {
+        let (context, pair) = place;
+        let (from, to) = match is_silent {
+            true => (None, None),
+            false => (Some(before(frame, context, pair)), Some(event_name(frame, pair.after))),
+        };
+        if seen.insert((from.clone(), to.clone())) {
+            places.push((votes, Accusation::Code { from, to, place: Some(place) }));
+        }
+    }
+    places
+}
+
+fn before(frame: &Frame, context: u32, pair: Pair) -> String {
+    match pair.before {
+        START => frame.name_text(frame.contexts[context as usize].name).to_owned(),
+        event => event_name(frame, event),
+    }
+}
+
+/// An event as a target names it.
+pub(crate) fn event_name(frame: &Frame, event: u32) -> String {
+    match frame.events[event as usize] {
+        Event::Start => "start".to_owned(),
+        Event::Empty => "end".to_owned(),
+        Event::Failed => "error".to_owned(),
+        Event::Callee => "callee".to_owned(),
+        Event::Span(_, name) => frame.name_text(name).to_owned(),
+        Event::Log(_, statement, _) => {
+            frame.statements.get(statement).map_or_else(String::new, |text| text.clone())
+        }
+    }
+}
+
+/// Whether a statement has to be looked up: its template's identity.
+pub(crate) fn template_of(name: &str) -> Option<&str> {
+    name.strip_prefix(TEMPLATE)
+}
+
+/// The deepest spans with an error, whether the reference has such or not.
+fn errors_as_always(frame: &Frame, window: &[u32], found: &Comparison) -> Vec<Candidate> {
+    let is_error =
+        |event: u32| event == FAILED || matches!(frame.events[event as usize], Event::Log(_, _, true));
+    let mut failing: HashMap<u32, Pair> = HashMap::new();
+    for row in window {
+        let shape = &frame.shapes[found.logging.shape(frame, *row) as usize];
+        if let Some(at) = shape.iter().position(|event| is_error(*event)).filter(|at| *at > 0) {
+            failing.insert(*row, Pair { before: shape[at - 1], after: shape[at], is_new: true });
+        }
+    }
+    let mut above: HashSet<u32> = HashSet::new();
+    for row in failing.keys() {
+        above.extend(frame.above(*row).filter(|parent| failing.contains_key(parent)));
+    }
+    let mut places_of: BTreeMap<Place, f64> = BTreeMap::new();
+    let mut traces: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for (row, pair) in failing.iter().filter(|(row, _)| !above.contains(row)) {
+        let at = *row as usize;
+        *places_of.entry((frame.context[at], *pair)).or_default() += 1.0;
+        traces.entry(frame.service[at]).or_default().insert(frame.trace[at]);
+    }
+    let mut candidates = Vec::new();
+    for (service, traces) in traces {
+        let share = AS_ALWAYS * traces.len() as f64 / found.votes.traces as f64;
+        let places = places(frame, service, &places_of, &found.logging, &found.ever);
+        for (at, (_, accusation)) in places.into_iter().take(2).enumerate() {
+            let score = share / (1 << at) as f64;
+            candidates.push(Candidate { service, accusation, score, votes: 0.0, cause: None });
+        }
+    }
+    candidates
+}
+
+impl Accusation {
+    /// The kind of fault, as a suspect names it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Code { .. } | Self::Slowed(Slowed::Code) => "code",
+            Self::Slowed(Slowed::Network) => "network",
+            Self::Slowed(Slowed::Dependency) => "dependency",
+            Self::Slowed(Slowed::By(resource)) => match resource {
+                Resource::Cpu => "cpu",
+                Resource::Memory => "memory",
+                Resource::Disk => "disk",
+            },
+        }
+    }
+}
