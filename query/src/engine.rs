@@ -250,6 +250,20 @@ impl Engine {
         self.sql.stream(self.store.snapshot(reader), sql, format, budget, held).await
     }
 
+    /// Plans a read-only SQL query and gives the plan as bytes, for [`Engine::run_plan`].
+    pub async fn plan(&self, reader: &Reader, sql: &str) -> Result<Vec<u8>, QueryError> {
+        let _held = (self.slot()?, self.memory(0)?);
+        self.sql.write_plan(&self.store.snapshot(reader), sql).await
+    }
+
+    /// Answers a query from its plan, in a session of its own. The plan names segments and fresh rows: what is no
+    /// longer here under that name is an error, and planning again helps.
+    pub async fn run_plan(&self, reader: &Reader, plan: &[u8]) -> Result<SqlAnswer, QueryError> {
+        let _slot = self.slot()?;
+        let memory = self.memory(0)?;
+        self.sql.run_plan(&self.store.snapshot(reader), plan.to_vec(), memory).await
+    }
+
     /// Seals, merges and indexes until nothing is left to do.
     pub async fn compact(&self) -> Result<(), QueryError> {
         let turn = Arc::clone(&self.compacting).lock_owned().await;

@@ -5,6 +5,7 @@ use storage::Purpose;
 use super::*;
 use crate::testing::Fixture;
 
+mod codec;
 mod fixtures;
 mod sealed;
 mod trace_tree;
