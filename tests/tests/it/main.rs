@@ -10,4 +10,5 @@ mod offline;
 mod command_line;
 mod tail;
 mod search_and_sql;
+mod services;
 mod readme;
