@@ -223,7 +223,11 @@ impl Engine {
         check(search)?;
         let question = templates::Question::new(search)?;
         let rows = templates::rows_held(search.limit);
-        self.ask(reader, rows, move |snapshot, control| templates::list(snapshot, &question, control)).await
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, rows, move |snapshot, control| {
+            templates::list(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
