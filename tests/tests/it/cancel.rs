@@ -2,15 +2,16 @@
 //! gives back the place of its question.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tests::{
-    harness::{Server, announce, command, interrupt},
+    harness::{Server, announce, command, interrupt, program},
     terminal::Terminal,
 };
 
@@ -147,4 +148,23 @@ fn a_statement_alone_ends_with_ctrl_c() {
     terminal.ctrl_c();
     terminal.shows("interrupted:");
     assert_eq!(terminal.ended().code(), Some(130));
+}
+
+#[test]
+fn a_terminal_shows_how_much_came_into_a_file() {
+    let home = Home::new();
+    let server = Server::start(&home.data());
+    let file = home.data().with_extension("ndjson");
+    let line = format!("exec '{}' sql --format ndjson \"$1\" > '{}'", program().display(), file.display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line, "sh", MANY]).env("CAUSEWAY_URL", url(&server));
+    let mut terminal = Terminal::start(&mut shell);
+    terminal.shows("lines and ");
+    terminal.shows(" so far,");
+    terminal.ctrl_c();
+    terminal.shows("interrupted:");
+    terminal.shows("lines came");
+    assert_eq!(terminal.ended().code(), Some(130));
+    let rows = fs::read_to_string(&file).expect("rows");
+    assert!(rows.ends_with('\n') && rows.starts_with("{\"a\":"), "whole lines");
 }
