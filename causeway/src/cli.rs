@@ -34,6 +34,15 @@ const TEMPLATES_HELP: &str = "Examples:
 TREND counts logs in equal parts of the time. STATE: `new` if first seen in this time, `gone` if not seen in its last
 part. --stdin writes the header line,cluster,template and a row for each line, lines counted from 1.";
 
+/// How one service is shown.
+const SERVICES_HELP: &str = "Examples:
+  causeway services --since 1h
+  causeway services checkout --namespace shop --environment production --since 15m
+  causeway services checkout --format csv
+
+EDGES are whom the service calls and who calls it, databases, queues and outside hosts among them. With --format ndjson or
+csv the field `row` says what a row is: operation, edge, instance or point, a stretch of the series.";
+
 /// What a tail does and does not.
 const TAIL_HELP: &str =
     "Rows are shown once they are durable. A lost connection is opened again, and rows that came \
@@ -77,7 +86,8 @@ pub(crate) enum Client {
     Traces(SearchArgs),
     /// Show a trace as a waterfall, with its logs and events at their time
     Trace(TraceArgs),
-    /// List services by rate, errors and duration
+    /// List services by rate, errors and duration; with a name, show one: operations, edges, instances and series
+    #[command(after_help = SERVICES_HELP)]
     Services(ServicesArgs),
     /// List what logs say: their templates, most frequent first
     #[command(after_help = TEMPLATES_HELP)]
@@ -181,6 +191,15 @@ pub(crate) struct TraceArgs {
 /// `services`.
 #[derive(Debug, Args)]
 pub(crate) struct ServicesArgs {
+    /// The service to show; all are listed if absent
+    #[arg(value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
+    /// Of services of that name the one of this namespace
+    #[arg(long, value_name = "NAMESPACE", requires = "name")]
+    pub(crate) namespace: Option<String>,
+    /// Of services of that name the one of this environment
+    #[arg(long, value_name = "ENVIRONMENT", requires = "name")]
+    pub(crate) environment: Option<String>,
     /// Which times.
     #[command(flatten)]
     pub(crate) times: Times,

@@ -7,6 +7,7 @@
 //! - `error`: what can go wrong, the place in a wrong question, exit codes
 //! - `answer`: the answers of the API, their rows untouched
 //! - `output`, `table`, `views`, `waterfall`, `text`: how results look
+//! - `service`: one service
 //! - `templates`: text from standard input, by template
 //! - `times`, `progress`: times as people write them, a sign of life
 //! - `sql`, `statements`, `prompt`: statements, where they end, and where they are typed
@@ -30,6 +31,7 @@ mod output;
 mod table;
 mod views;
 mod waterfall;
+mod service;
 mod templates;
 mod text;
 pub(crate) mod times;
@@ -273,8 +275,11 @@ fn trace(source: &Source, args: &TraceArgs, output: &mut Output) -> Result<Outco
     Ok(Outcome::Found)
 }
 
-/// `services`.
+/// `services`: all of them, or one.
 fn services(source: &Source, args: &ServicesArgs, output: &mut Output) -> Result<Outcome, ClientError> {
+    if let Some(name) = &args.name {
+        return service::show(source, name, args, output);
+    }
     let connection = &args.connection;
     let params = args.times.params();
     let body = ask(&format!("asking {}", source.name()), "", || source.get("/api/services", &params))?;

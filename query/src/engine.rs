@@ -229,7 +229,11 @@ impl Engine {
         check(search)?;
         let question = templates::Question::new(search)?;
         let rows = templates::rows_held(search.limit);
-        self.ask(reader, rows, move |snapshot, control| templates::list(snapshot, &question, control)).await
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, rows, move |snapshot, control| {
+            templates::list(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
@@ -254,6 +258,20 @@ impl Engine {
         let held = (self.slot()?, self.memory(0)?);
         let budget = Arc::clone(self.store.budget());
         self.sql.stream(self.store.snapshot(reader), sql, format, budget, held).await
+    }
+
+    /// Plans a read-only SQL query and gives the plan as bytes, for [`Engine::run_plan`].
+    pub async fn plan(&self, reader: &Reader, sql: &str) -> Result<Vec<u8>, QueryError> {
+        let _held = (self.slot()?, self.memory(0)?);
+        self.sql.write_plan(&self.store.snapshot(reader), sql).await
+    }
+
+    /// Answers a query from its plan, in a session of its own. The plan names segments and fresh rows: what is no
+    /// longer here under that name is an error, and planning again helps.
+    pub async fn run_plan(&self, reader: &Reader, plan: &[u8]) -> Result<SqlAnswer, QueryError> {
+        let _slot = self.slot()?;
+        let memory = self.memory(0)?;
+        self.sql.run_plan(&self.store.snapshot(reader), plan.to_vec(), memory).await
     }
 
     /// Seals, merges and indexes until nothing is left to do.

@@ -82,14 +82,26 @@ impl Asked {
 /// [`QueryError::Bad`] with the place and what would fit there, for every text that is not a search; also for
 /// metrics and red, which have no search.
 pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
-    let asked = match signal {
-        Signal::Logs => Asked::Logs,
-        Signal::Spans => Asked::Spans,
+    Ok(condition::dissolved(read(text, asked(signal)?, false)?))
+}
+
+/// Reads a search for rows of a signal as they arrive. What is read asks about one row.
+///
+/// # Errors
+///
+/// As [`parse`], and for what asks about other rows, which may come later: joins and sets of spans below one another.
+pub(crate) fn parse_followed(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
+    Ok(condition::dissolved(read(text, asked(signal)?, true)?))
+}
+
+fn asked(signal: Signal) -> Result<Asked, QueryError> {
+    match signal {
+        Signal::Logs => Ok(Asked::Logs),
+        Signal::Spans => Ok(Asked::Spans),
         Signal::Metrics | Signal::Red => {
-            return Err(QueryError::invalid(format!("{signal} cannot be searched; logs and spans can")));
+            Err(QueryError::invalid(format!("{signal} cannot be searched; logs and spans can")))
         }
-    };
-    Ok(condition::dissolved(read(text, asked)?))
+    }
 }
 
 /// Reads a search for traces. The empty text means every trace.
@@ -98,10 +110,10 @@ pub fn parse(text: &str, signal: Signal) -> Result<Predicate, QueryError> {
 ///
 /// As [`parse`].
 pub fn parse_traces(text: &str) -> Result<Condition, QueryError> {
-    Ok(condition::condition(read(text, Asked::Traces)?))
+    Ok(condition::condition(read(text, Asked::Traces, false)?))
 }
 
-fn read(text: &str, asked: Asked) -> Result<Predicate, QueryError> {
+fn read(text: &str, asked: Asked, follows_rows: bool) -> Result<Predicate, QueryError> {
     if text.len() > QUERY_BYTES_MAX {
         let message = format!("the search has {} bytes; the most is {QUERY_BYTES_MAX}", text.len());
         return Err(QueryError::bad(
@@ -111,7 +123,7 @@ fn read(text: &str, asked: Asked) -> Result<Predicate, QueryError> {
         ));
     }
     let tokens = lexer::tokens(text)?;
-    grammar::predicate(&tokens, asked)
+    grammar::predicate(&tokens, asked, follows_rows)
 }
 
 /// The other names of an attribute in the semantic conventions, older and newer.

@@ -1,5 +1,8 @@
 //! Read-only SQL over the tables, through DataFusion.
 //!
+//! A statement is planned and run in a session of its own. A plan holds data only: it can be written as bytes and run
+//! in another session ([`codec`]).
+//!
 //! What SCHEMA.md promises on top of plain SQL: ids compare with hexadecimal text ([`planner`]), an attribute
 //! map answers `attributes['key']` as text and compares with numbers as a number ([`functions`]), quantiles are
 //! read from the durations of `red` ([`sketches`]). Statements
@@ -18,6 +21,7 @@ mod trace_tree;
 mod cells;
 mod written;
 mod stream;
+mod codec;
 
 #[cfg(test)]
 mod tests;
@@ -29,15 +33,14 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -48,7 +51,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::StreamExt;
 use model::Signal;
-use storage::{MemoryBudget, Reservation, Snapshot};
+use storage::{FreshRows, MemoryBudget, Reservation, Snapshot};
 
 use crate::engine::Limits;
 use crate::error::QueryError;
@@ -144,6 +147,19 @@ pub(crate) struct Most {
     pub(crate) deadline: tokio::time::Instant,
 }
 
+/// A plan, and the session that it runs in.
+struct Planned {
+    plan: Arc<dyn ExecutionPlan>,
+    tasks: Arc<TaskContext>,
+}
+
+impl Planned {
+    /// Begins to run the plan.
+    fn run(&self) -> Result<SendableRecordBatchStream, DataFusionError> {
+        execute_stream(Arc::clone(&self.plan), Arc::clone(&self.tasks))
+    }
+}
+
 /// Runs SQL with bounded memory and time.
 #[derive(Clone)]
 pub(crate) struct SqlEngine {
@@ -190,46 +206,47 @@ impl SqlEngine {
     ) -> Result<SqlAnswer, QueryError> {
         check_size(sql)?;
         let (engine, snapshot, sql) = (self.clone(), snapshot.clone(), sql.to_owned());
-        let work = self.threads.run(async move { engine.answer(&snapshot, &sql, memory, most).await });
+        let work = self.threads.run(async move {
+            let begun = Instant::now();
+            let planned = engine.planned(&snapshot, &sql, most.deadline).await?;
+            engine.answer(&snapshot, planned, begun, memory, most).await
+        });
         // The query looks at its deadline itself; this is for one that does not give way.
         let answered = tokio::time::timeout_at(most.deadline + GRACE, work).await;
         answered.map_err(|_| out_of_time(self.time))?
     }
 
+    /// Runs a plan and takes its rows.
     async fn answer(
         &self,
         snapshot: &Snapshot,
-        sql: &str,
+        planned: Planned,
+        begun: Instant,
         mut memory: Reservation,
         most: Most,
     ) -> Result<SqlAnswer, QueryError> {
-        let begun = Instant::now();
-        let (plan, stream) = self.begin(snapshot, sql, most.deadline).await?;
+        let stream = planned.run().map_err(|error| wrong(&error))?;
         let schema = stream.schema();
         let (batches, partial) = self.collect(stream, most, &mut memory).await?;
-        let stats = spent(snapshot, plan.as_ref(), begun, partial);
+        let stats = spent(snapshot, planned.plan.as_ref(), begun, partial);
         Ok(SqlAnswer { schema, batches, stats, _memory: Arc::new(memory) })
     }
 
-    /// Reads a statement, plans it and begins to run it.
-    async fn begin(
+    /// Reads a statement and plans it.
+    async fn planned(
         &self,
         snapshot: &Snapshot,
         sql: &str,
         deadline: tokio::time::Instant,
-    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), QueryError> {
+    ) -> Result<Planned, QueryError> {
         let mut statement = allowed(sql)?;
         rewrite::rewrite(&mut statement)?;
         let planned = tokio::time::timeout_at(deadline, self.plan(snapshot, statement)).await;
         planned.map_err(|_| out_of_time(self.time))?.map_err(|error| wrong(&error))
     }
 
-    /// Plans a statement and begins to run it.
-    async fn plan(
-        &self,
-        snapshot: &Snapshot,
-        statement: Statement,
-    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream), DataFusionError> {
+    /// Plans a statement.
+    async fn plan(&self, snapshot: &Snapshot, statement: Statement) -> Result<Planned, DataFusionError> {
         let context = self.session(snapshot).await?;
         let plan = context.state().statement_to_plan(statement).await?;
         let read_only =
@@ -237,9 +254,7 @@ impl SqlEngine {
         read_only.verify_plan(&plan)?;
         let frame = context.execute_logical_plan(plan).await?;
         let tasks = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await?;
-        let stream = execute_stream(Arc::clone(&plan), tasks)?;
-        Ok((plan, stream))
+        Ok(Planned { plan: frame.create_physical_plan().await?, tasks })
     }
 
     /// Takes rows until they end or a limit is reached, and says which.
@@ -342,7 +357,7 @@ fn spent(snapshot: &Snapshot, plan: &dyn ExecutionPlan, begun: Instant, partial:
 fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
     plan.children().iter().for_each(|child| count_read(child.as_ref(), stats));
     if let Some(tree) = (plan as &dyn Any).downcast_ref::<trace_tree::TreeExec>() {
-        count_read(tree.spans(), stats);
+        count_read(tree.spans().as_ref(), stats);
     }
     let Some(source) = (plan as &dyn Any).downcast_ref::<DataSourceExec>() else { return };
     if let Some(metrics) = plan.metrics() {
@@ -351,9 +366,8 @@ fn count_read(plan: &dyn ExecutionPlan, stats: &mut Stats) {
             metrics.sum_by_name("bytes_scanned").map_or(0, |bytes| bytes.as_usize() as u64);
     }
     let source = source.data_source().as_ref() as &dyn Any;
-    if let Some(fresh) = source.downcast_ref::<MemorySourceConfig>() {
-        stats.rows_scanned +=
-            fresh.partitions().iter().flatten().map(|batch| batch.num_rows() as u64).sum::<u64>();
+    if let Some(fresh) = source.downcast_ref::<FreshRows>() {
+        stats.rows_scanned += fresh.rows();
     }
     if let Some(files) = source.downcast_ref::<FileScanConfig>() {
         stats.segments_opened += files.file_groups.iter().map(|group| group.len() as u64).sum::<u64>();

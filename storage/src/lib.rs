@@ -2,7 +2,7 @@
 //!
 //! Data walk down this list. A request becomes a frame of the log ([`wal`](self)), its rows a part of a
 //! memtable, memtables become a segment, the catalog names it, a [`Snapshot`] shows it to one [`Reader`],
-//! and scans read it. Absent here: protobuf, query text, HTTP.
+//! and scans read it. Absent here: protobuf of clients, query text, HTTP.
 //!
 //! Rows come packed (`model::packed`) and stay so: attributes in columns, which `columns` joins and chooses
 //! anew for each segment. In a file they also leave out what follows from other columns, and a log body is a
@@ -49,7 +49,7 @@ pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
 pub use store::{Arrival, Health, Held, Options, Store, Subscription, Tailed};
 pub use survey::Surveyed;
-pub use tables::{ATTRIBUTE_TEXT, MATCHES, provider, red_provider};
+pub use tables::{ATTRIBUTE_TEXT, FreshRows, MATCHES, PlanReader, is_of_segments, provider, red_provider};
 pub use text::Phrase;
 pub use timings::{Step, Timings};
 pub use wal::{Recovery, WalPosition};

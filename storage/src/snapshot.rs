@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Signal, TimeRange, UnixNanos};
+use model::{Signal, TenantId, TimeRange, UnixNanos};
 
 use crate::memtable::Rows;
 use crate::segment::Segment;
@@ -11,6 +11,8 @@ use crate::templates::Registry;
 /// Everything one tenant has stored at one moment: segments and fresh rows. Holding it keeps the files.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// Whose rows; `None` if the store has none of the tenant.
+    tenant: Option<TenantId>,
     tables: Arc<[Table; Signal::ALL.len()]>,
 }
 
@@ -24,8 +26,13 @@ pub(crate) struct Table {
 }
 
 impl Snapshot {
-    pub(crate) fn new(mut table: impl FnMut(Signal) -> Table) -> Self {
-        Self { tables: Arc::new(Signal::ALL.map(&mut table)) }
+    pub(crate) fn new(tenant: Option<TenantId>, mut table: impl FnMut(Signal) -> Table) -> Self {
+        Self { tenant, tables: Arc::new(Signal::ALL.map(&mut table)) }
+    }
+
+    /// Whose rows these are.
+    pub(crate) fn tenant(&self) -> Option<TenantId> {
+        self.tenant
     }
 
     pub(crate) fn table(&self, signal: Signal) -> &Table {

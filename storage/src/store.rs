@@ -314,7 +314,7 @@ impl Store {
     pub fn snapshot(&self, reader: &Reader) -> Snapshot {
         let tenant = self.inner.shared.known_tenant(&reader.tenant);
         let live = self.inner.shared.live();
-        Snapshot::new(|signal| match tenant {
+        Snapshot::new(tenant, |signal| match tenant {
             Some(tenant) => {
                 let registry = self.inner.shared.registry(tenant);
                 Table { registry, ..live.table(tenant, signal) }

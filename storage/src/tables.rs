@@ -5,6 +5,8 @@
 //! planning: by their time range, their list of services, and their filter over trace ids ([`needs`]). Of the
 //! others the text index is asked where a file is opened ([`source`]).
 //!
+//! A plan holds names and predicates, so that it can be sent and read back over another snapshot ([`codec`]).
+//!
 //! The snapshot must be held by whoever runs the plan, or files could go under it.
 
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, DataFusionError, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -38,14 +39,21 @@ use crate::snapshot::Snapshot;
 use crate::templates::TEMPLATE_ID;
 
 mod needs;
+mod fresh;
 mod source;
 mod reader;
 mod adapter;
 mod computed;
+mod predicates;
+mod codec;
 
 use adapter::FileAdapters;
+pub use codec::PlanReader;
+pub use fresh::FreshRows;
+use fresh::Named;
 use needs::Needs;
 use reader::SegmentReaders;
+pub use source::is_of_segments;
 use source::{Asked, SegmentSource, Segments};
 
 /// The function `attribute_text(map, key)`, an attribute's value as text. The query room defines it; files answer it
@@ -70,10 +78,18 @@ pub fn provider(snapshot: &Snapshot, signal: Signal) -> Arc<dyn TableProvider> {
 /// The rolled-up rows of a snapshot as a table, without the columns that the store fills. Its rows are partial: those
 /// of one minute and key add up. Spans that no segment of them counts are rolled up when a plan is made.
 pub fn red_provider(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
-    let stored = schema::stored(Signal::Red);
-    let columns: Vec<usize> = (schema::STORE_COLUMNS.len()..stored.fields().len()).collect();
-    let schema = Arc::new(stored.project(&columns)?);
+    let schema = schema_of(Signal::Red)?;
     Ok(Arc::new(SignalTable { snapshot: snapshot.clone(), signal: Signal::Red, schema }))
+}
+
+/// The columns of a signal's table.
+fn schema_of(signal: Signal) -> Result<SchemaRef> {
+    if signal != Signal::Red {
+        return Ok(schema::asked(signal));
+    }
+    let stored = schema::stored(signal);
+    let columns: Vec<usize> = (schema::STORE_COLUMNS.len()..stored.fields().len()).collect();
+    Ok(Arc::new(stored.project(&columns)?))
 }
 
 #[derive(Debug)]
@@ -108,19 +124,10 @@ impl TableProvider for SignalTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
         let shown = Arc::new(self.schema.project(columns)?);
-        let identities = self.identities(&shown, filters);
+        let templates = self.shows_templates(&shown, filters);
         let needs = Needs::of(self.signal, filters);
-        let fresh = match self.signal {
-            Signal::Red => self.rolled_up(needs.range, &shown)?,
-            _ => {
-                let one = |rows: &Arc<Rows>| {
-                    let of_templates = identities.as_deref().map(|identities| (rows.as_ref(), identities));
-                    as_table(&rows.batch, &shown, of_templates)
-                };
-                table.fresh.iter().map(one).collect::<Result<_>>()?
-            }
-        };
-        let fresh = MemorySourceConfig::try_new_exec(&[fresh], shown, None)?;
+        let named = Named::all(&self.snapshot, self.signal, needs.range, templates);
+        let fresh = DataSourceExec::from_data_source(FreshRows::new(&self.snapshot, named, shown)?);
         let mut files = Vec::new();
         let mut segments = Segments::new();
         for segment in &table.segments {
@@ -140,10 +147,18 @@ impl TableProvider for SignalTable {
             let columns = DFSchema::try_from(self.schema())?;
             parquet = parquet.with_predicate(state.create_physical_expr(filter, &columns)?);
         }
-        let asked = Asked { segments, segments_total: table.segments.len(), predicate: needs.predicate };
+        let asked = Asked {
+            tenant: self.snapshot.tenant(),
+            signal: self.signal,
+            segments,
+            segments_total: table.segments.len(),
+            predicate: needs.predicate,
+            templates,
+        };
         let source = SegmentSource::new(Arc::new(parquet), Arc::new(asked));
         let rows = table.segments.iter().map(|segment| segment.meta.rows as usize).sum();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let identities = templates.then(|| identities(&self.snapshot));
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(self.statistics(rows))
@@ -156,39 +171,15 @@ impl TableProvider for SignalTable {
 }
 
 impl SignalTable {
-    /// Rows of spans that no segment of `red` counts.
-    fn rolled_up(&self, range: TimeRange, shown: &SchemaRef) -> Result<Vec<RecordBatch>> {
-        let control = Control { deadline: Instant::now() + ROLL_UP_TIME_MAX, cancelled: Arc::default() };
-        let (mut batches, mut bytes) = (Vec::new(), 0);
-        let range = range.whole_minutes();
-        let cost = self.snapshot.red_of_spans(range, &Predicate::All, &control, &mut |rows| {
-            bytes += rows.get_array_memory_size();
-            if bytes <= ROLL_UP_BYTES_MAX {
-                batches
-                    .push(as_table(rows, shown, None).map_err(|error| StoreError::Log(error.to_string()))?);
-            }
-            Ok(())
-        });
-        let cost = cost.map_err(external)?;
-        if bytes > ROLL_UP_BYTES_MAX || cost.timed_out {
-            let what = "the spans that are not rolled up yet are too many: ask for fewer minutes of red";
-            return Err(DataFusionError::ResourcesExhausted(what.to_owned()));
-        }
-        Ok(batches)
-    }
-
-    /// The templates of the table, if the question is about them.
-    fn identities(&self, shown: &SchemaRef, filters: &[Expr]) -> Option<Arc<Identities>> {
+    /// Whether the identities of templates are asked for.
+    fn shows_templates(&self, shown: &SchemaRef, filters: &[Expr]) -> bool {
         let asked = shown.field_with_name(TEMPLATE_ID).is_ok();
         let tested = || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == TEMPLATE_ID);
-        let known = || templates::known(self.snapshot.table(self.signal), usize::MAX);
-        (self.signal == Signal::Logs && (asked || tested())).then(|| Arc::new(Identities::new(known())))
+        self.signal == Signal::Logs && (asked || tested())
     }
 
     fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
-        let path = std::path::absolute(segment.data_path())?;
-        let location = object_store::path::Path::from_absolute_path(path)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let location = location(segment)?;
         let footer = segment.footer().map_err(external)?;
         let size = footer.data_bytes;
         let meta =
@@ -202,6 +193,37 @@ impl SignalTable {
         statistics.num_rows = Precision::Exact(rows);
         statistics
     }
+}
+
+/// Where a segment's file is.
+fn location(segment: &Segment) -> Result<object_store::path::Path> {
+    let path = std::path::absolute(segment.data_path())?;
+    let location = object_store::path::Path::from_absolute_path(path);
+    location.map_err(|error| DataFusionError::External(Box::new(error)))
+}
+
+/// The templates of the logs of a snapshot.
+fn identities(snapshot: &Snapshot) -> Arc<Identities> {
+    Arc::new(Identities::new(templates::known(snapshot.table(Signal::Logs), usize::MAX)))
+}
+
+/// Rows of spans of these minutes that no segment of `red` counts.
+fn rolled_up(snapshot: &Snapshot, range: TimeRange, shown: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let control = Control { deadline: Instant::now() + ROLL_UP_TIME_MAX, cancelled: Arc::default() };
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    let cost = snapshot.red_of_spans(range, &Predicate::All, &control, &mut |rows| {
+        bytes += rows.get_array_memory_size();
+        if bytes <= ROLL_UP_BYTES_MAX {
+            batches.push(as_table(rows, shown, None).map_err(|error| StoreError::Log(error.to_string()))?);
+        }
+        Ok(())
+    });
+    let cost = cost.map_err(external)?;
+    if bytes > ROLL_UP_BYTES_MAX || cost.timed_out {
+        let what = "the spans that are not rolled up yet are too many: ask for fewer minutes of red";
+        return Err(DataFusionError::ResourcesExhausted(what.to_owned()));
+    }
+    Ok(batches)
 }
 
 fn external(error: StoreError) -> DataFusionError {

@@ -167,7 +167,7 @@ impl Kind {
 }
 
 /// An answer by its keys.
-type Object<'a> = HashMap<String, &'a RawValue>;
+pub(crate) type Object<'a> = HashMap<String, &'a RawValue>;
 
 /// What of an answer is not as the API says.
 pub(crate) fn misread(asked: &str, error: &serde_json::Error) -> ClientError {
@@ -175,7 +175,7 @@ pub(crate) fn misread(asked: &str, error: &serde_json::Error) -> ClientError {
 }
 
 /// One field of an answer; absent is null.
-fn field<'a, T: Deserialize<'a>>(object: &Object<'a>, key: &str) -> serde_json::Result<T> {
+pub(crate) fn field<'a, T: Deserialize<'a>>(object: &Object<'a>, key: &str) -> serde_json::Result<T> {
     serde_json::from_str(object.get(key).map_or("null", |value| value.get()))
 }
 
@@ -339,7 +339,7 @@ fn csv_page(keys: &[&str], rows: &[&RawValue], output: &mut Output) -> io::Resul
 }
 
 /// Rows by their keys.
-fn fields(rows: &[&RawValue]) -> io::Result<Vec<Map<String, Value>>> {
+pub(crate) fn fields(rows: &[&RawValue]) -> io::Result<Vec<Map<String, Value>>> {
     rows.iter().map(|row| serde_json::from_str(row.get()).map_err(io::Error::other)).collect()
 }
 

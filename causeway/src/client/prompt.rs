@@ -139,8 +139,12 @@ impl Prompt<'_> {
             match result {
                 Ok(()) => {}
                 Err(ClientError::Output(error)) => return Err(ClientError::Output(error)),
-                Err(_) if stopped => {
-                    notice(color, Tone::Warn, "stopped:", "the statement was cancelled");
+                Err(error) if stopped => {
+                    let came = match error {
+                        ClientError::Interrupted(came) if !came.is_empty() => format!("; {came}"),
+                        _ => String::new(),
+                    };
+                    notice(color, Tone::Warn, "stopped:", &format!("the statement was cancelled{came}"));
                     break;
                 }
                 Err(error) => {

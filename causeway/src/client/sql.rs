@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 
+use indicatif::{HumanBytes, HumanCount};
 use serde_json::json;
 
 use crate::cli::{Connection, Format, SqlArgs};
@@ -112,10 +113,14 @@ fn as_they_come(
 ) -> Result<(), ClientError> {
     let mut waiting = Some(Progress::start(format!("asking {}", source.name())));
     let mut came = Vec::new();
-    let mut lines = 0;
+    let (mut lines, mut bytes) = (0, 0);
     let request = json!({ "sql": statement });
     let ended = source.stream("/api/sql", &request, accept, statement, &mut |piece| {
-        drop(waiting.take());
+        if output.is_terminal() {
+            // Rows and a sign of life do not share a line.
+            drop(waiting.take());
+        }
+        bytes += piece.len() as u64;
         came.extend_from_slice(piece);
         let Some(end) = came.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
         lines += came[..=end].iter().filter(|byte| **byte == b'\n').count();
@@ -123,8 +128,12 @@ fn as_they_come(
         output.data(text)?;
         output.flush()?;
         came.drain(..=end);
+        if let Some(waiting) = &waiting {
+            waiting.tell(|| format!("{} lines and {} so far,", HumanCount(lines as u64), HumanBytes(bytes)));
+        }
         Ok(())
     });
+    drop(waiting);
     match ended {
         Err(ClientError::Interrupted(_)) if lines > 0 => {
             Err(ClientError::Interrupted(format!("{} came", count(lines, "line", "lines"))))

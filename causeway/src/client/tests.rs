@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use axum::extract::Query;
+use axum::extract::{Path, Query, RawQuery};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -100,6 +100,34 @@ async fn trace_by_id(axum::extract::Path(id): axum::extract::Path<String>) -> Re
     .into_response()
 }
 
+/// Two services of one name, in one namespace if that is asked for.
+async fn one_service(Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+    if name != "a/b" {
+        return unknown();
+    }
+    let query = query.unwrap_or_default();
+    let namespace = query.contains("namespace=shop").then_some("shop");
+    let calls = json!({"calls": 4.0, "errors": 1.0, "error_ratio": 0.25, "rate_per_s": 0.5,
+        "p50_ns": 1e6, "p95_ns": 2e6, "p99_ns": null});
+    let with = |more: Value| {
+        let mut row = calls.clone();
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    };
+    Json(json!({
+        "service": with(json!({"name": name, "namespace": namespace, "environment": null, "instances": 1,
+            "versions": ["1.0", "1.1"]})),
+        "merged": [{"namespace": "shop", "environment": null}],
+        "operations": [with(json!({"name": "GET /", "kind": "server"}))],
+        "edges": [{"from": "a/b", "to": "redis", "kind": "call", "calls": 2.5, "errors": 0.0, "p95_ns": 3e6}],
+        "instances": [with(json!({"name": null, "version": "1.0"}))],
+        "series": [{"time": "0", "calls": 1.0, "errors": 1.0, "p95_ns": 2e6},
+            {"time": "120000000000", "calls": 3.0, "errors": 0.0, "p95_ns": 1e6}],
+        "step_ns": 60_000_000_000_u64, "from": "0", "to": "180000000000", "stats": Stats::default(),
+    }))
+    .into_response()
+}
+
 fn unknown() -> Response {
     let error = json!({"error": {"code": "not_found", "message": "no trace of that id", "position": null,
         "expected": [], "request_id": "r"}});
@@ -113,6 +141,7 @@ fn router() -> Router {
         .route("/api/traces/{id}", get(trace_by_id))
         .route("/api/templates", get(|| async { Json(json!({"templates": [template()], "cursor": null})) }))
         .route("/api/services", get(|| async { Json(json!({"services": [], "from": null, "to": null})) }))
+        .route("/api/services/{name}", get(one_service))
         .route("/api/sql", post(sql_answer))
         .route("/api/compact", post(|| async { Json(json!({"segments": 2})) }))
 }
@@ -272,4 +301,41 @@ fn a_reader_that_went_away_is_no_fault() {
         Source::Local(Local::new(router(), runtime().unwrap(), "here".to_owned(), Interrupt::default()));
     let result = search(&source, Kind::Logs, &args, &mut Output::into(Box::new(Gone), None));
     assert_eq!(report(&result, Color::Never), 0);
+}
+
+#[test]
+fn one_service_is_shown_with_all_it_has() {
+    let table = "\
+a/b, namespace shop, versions 1.0, 1.1, 4 calls, 0.50/s, 25.00 % errors, p50 1.00 ms, p95 2.00 ms
+
+SERIES     MOST  1970-01-01 00:00:00.000 to 1970-01-01 00:02:00.000, 1 min 0 s a column
+calls         3  ▃ █
+errors        1  █
+p95     2.00 ms  █ ▄
+
+OPERATION  KIND    CALLS  RATE/S   ERRORS      P50      P95  P99
+GET /      server      4    0.50  25.00 %  1.00 ms  2.00 ms
+
+FROM  TO     HOW   CALLS  ERRORS      P95
+a/b   redis  call    2.5  0.00 %  3.00 ms
+
+INSTANCE    VERSION  CALLS   ERRORS      P50      P95  P99
+none named  1.0          4  25.00 %  1.00 ms  2.00 ms
+";
+    let csv = "\
+row,name,kind,calls,errors,rate_per_s,error_ratio,p50_ns,p95_ns,p99_ns,from,to,version,time
+operation,GET /,server,4.0,1.0,0.5,0.25,1000000.0,2000000.0,,,,,
+edge,,call,2.5,0.0,,,,3000000.0,,a/b,redis,,
+instance,,,4.0,1.0,0.5,0.25,1000000.0,2000000.0,,,,1.0,
+point,,,1.0,1.0,,,,2000000.0,,,,,0
+point,,,3.0,0.0,,,,1000000.0,,,,,120000000000
+";
+    assert_eq!(run_line("services|a/b|--namespace|shop"), (table.to_owned(), 0));
+    assert_eq!(run_line("services|a/b|--format|csv"), (csv.to_owned(), 0));
+    let (rows, code) = run_line("services|a/b|--format|ndjson");
+    let words: Vec<Value> =
+        rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["row"].clone()).collect();
+    assert_eq!((json!(words), code), (json!(["operation", "edge", "instance", "point", "point"]), 0));
+    assert_eq!(run_line("services|absent"), (String::new(), 1));
+    assert!(Cli::try_parse_from(["causeway", "services", "--namespace", "shop"]).is_err());
 }

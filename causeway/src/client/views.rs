@@ -8,7 +8,7 @@ use crate::client::text::{Tone, severity, status};
 use crate::client::times::{duration, show, three_digits};
 
 /// The narrowest a name or a body becomes.
-const NAME_MIN: usize = 10;
+pub(crate) const NAME_MIN: usize = 10;
 /// Of services in a row so many are named.
 const NAMES_SHOWN: usize = 4;
 /// A name as long as names of services are, where more will come.
@@ -20,11 +20,11 @@ const TRACE_ID_NEEDS: usize = 140;
 /// Counts beside a trace are shown on terminals at least this wide.
 const COUNTS_NEED: usize = 100;
 
-fn plain(text: &str) -> Cell {
+pub(crate) fn plain(text: &str) -> Cell {
     Cell::new(text, Tone::Plain)
 }
 
-fn dim(text: &str) -> Cell {
+pub(crate) fn dim(text: &str) -> Cell {
     Cell::new(text, Tone::Dim)
 }
 
@@ -165,7 +165,7 @@ fn first_names(names: &[String]) -> String {
 }
 
 /// Counts as bars beside one another, a column each; nothing for none.
-fn sparkline(counts: &[u64]) -> String {
+pub(crate) fn sparkline(counts: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let bar = |count: &u64| match count {
@@ -194,18 +194,13 @@ pub(crate) fn service_columns() -> Vec<Column> {
 
 /// A service as a row.
 pub(crate) fn service(service: &Service) -> Vec<Cell> {
-    let quantile = |nanos: Option<f64>| plain(&nanos.map(|nanos| duration(nanos as i64)).unwrap_or_default());
-    let errors = Cell::new(
-        &format!("{:.2} %", service.error_ratio * 100.0),
-        if service.errors > 0.0 { Tone::Bad } else { Tone::Dim },
-    );
     vec![
         Cell::new(&service.name, Tone::Strong),
         plain(service.namespace.as_deref().unwrap_or("")),
         plain(service.environment.as_deref().unwrap_or("")),
         plain(&amount(service.calls)),
         plain(&three_digits(service.rate_per_s)),
-        errors,
+        errors(service.errors, service.error_ratio),
         quantile(service.p50_ns),
         quantile(service.p95_ns),
         quantile(service.p99_ns),
@@ -214,8 +209,18 @@ pub(crate) fn service(service: &Service) -> Vec<Cell> {
     ]
 }
 
+/// A duration that is known or not.
+pub(crate) fn quantile(nanos: Option<f64>) -> Cell {
+    plain(&nanos.map(|nanos| duration(nanos as i64)).unwrap_or_default())
+}
+
+/// The share of errors.
+pub(crate) fn errors(errors: f64, ratio: f64) -> Cell {
+    Cell::new(&format!("{:.2} %", ratio * 100.0), if errors > 0.0 { Tone::Bad } else { Tone::Dim })
+}
+
 /// A count that sampling may have made a fraction of.
-fn amount(count: f64) -> String {
+pub(crate) fn amount(count: f64) -> String {
     if count.fract() == 0.0 { format!("{count:.0}") } else { format!("{count:.1}") }
 }
 

@@ -159,7 +159,7 @@ impl Engine {
         q: &str,
         after: Option<i64>,
     ) -> Result<Tail, QueryError> {
-        let predicate = search::parse(q, signal)?;
+        let predicate = search::parse_followed(q, signal)?;
         let matcher = Matcher::new(signal, &predicate)?;
         let slot = Arc::clone(&self.tails.slots).try_acquire_owned().map_err(|_| {
             QueryError::Busy(format!("{TAILS_MAX} live tails are open, which is the most at once"))

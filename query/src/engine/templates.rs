@@ -1,12 +1,12 @@
 //! Logs by template: how often, since when, where, and what stands at the variable places.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use model::{Predicate, Signal, TimeRange, UnixNanos};
-use storage::{Control, Scan, Snapshot, TemplateCount, Trend};
+use storage::{Scan, Snapshot, TemplateCount, Trend};
 
-use super::{Search, stats};
+use super::work::Work;
+use super::{Search, resolve};
 use crate::error::QueryError;
 use crate::rows::{FacetValue, Stats, Template};
 use crate::search;
@@ -79,15 +79,12 @@ pub(super) fn rows_held(limit: usize) -> usize {
     sample_rows(limit).saturating_mul(limit).saturating_add(COUNTED_ROWS)
 }
 
-pub(super) fn list(
-    snapshot: &Snapshot,
-    question: &Question,
-    control: &Control,
-) -> Result<Templates, QueryError> {
-    let begun = Instant::now();
-    let period = Period::new(snapshot, question.range);
-    let scan = Scan { signal: Signal::Logs, range: question.range, predicate: question.predicate.clone() };
-    let tally = snapshot.tally(&scan, period.trend, control)?;
+pub(super) fn list(work: &mut Work<'_>, question: &Question) -> Result<Templates, QueryError> {
+    let period = Period::new(work.snapshot, question.range);
+    let predicate = resolve::resolved(work, Signal::Logs, question.range, &question.predicate, None)?;
+    let scan = Scan { signal: Signal::Logs, range: question.range, predicate };
+    let tally = work.snapshot.tally(&scan, period.trend, &work.to_the_end())?;
+    work.count(tally.stats);
     let templates_total = tally.templates.len();
     let mut counts = tally.templates;
     counts.sort_by_key(key);
@@ -96,7 +93,7 @@ pub(super) fn list(
     counts.truncate(question.limit);
     let cursor = counts.last().filter(|_| more).map(|last| format!("{}.{:016x}", last.count, last.id));
     let samples: Vec<_> = counts.iter().map(|count| &count.sample).collect();
-    let bodies = snapshot.bodies(&samples, sample_rows(question.limit))?;
+    let bodies = work.snapshot.bodies(&samples, sample_rows(question.limit))?;
     let templates = counts.iter().zip(&bodies).map(|(count, bodies)| template(count, bodies, &period));
     Ok(Templates {
         templates: templates.collect(),
@@ -105,7 +102,7 @@ pub(super) fn list(
         without: tally.without,
         range: period.range,
         cursor,
-        stats: stats(tally.stats, begun)?,
+        stats: work.stats()?,
     })
 }
 

@@ -179,7 +179,8 @@ fn templates_are_listed_with_their_states() {
     };
     // The logs are at 1.20 and 1.45 seconds.
     type Case<'a> = (Option<i64>, Option<i64>, &'a str, &'a [&'a str]);
-    let cases: [Case<'_>; 6] = [
+    let chain = "refused trace in spans({ service:cart } > { status:error })";
+    let cases: [Case<'_>; 9] = [
         // Nothing is older than the range: its first part is what the rest is compared with.
         (None, None, "", &["card refused gone 1", "cart answered new 1"]),
         (Some(1_000_000_000), Some(2_000_000_000), "", &["card refused new 1", "cart answered new 1"]),
@@ -187,6 +188,9 @@ fn templates_are_listed_with_their_states() {
         (None, Some(1_300_000_000), "", &["card refused gone 1"]),
         (None, None, "refused", &["card refused gone 1"]),
         (Some(5_000_000_000), None, "", &[]),
+        (None, None, chain, &["card refused gone 1"]),
+        (None, None, "trace in spans(name:ping)", &[]),
+        (None, None, "NOT trace in spans(name:ping)", &["card refused gone 1", "cart answered new 1"]),
     ];
     for state in ["fresh", "compacted"] {
         for (from, to, q, expected) in cases {

@@ -19,8 +19,12 @@ use crate::QueryError;
 
 type Input<'t, 'a> = TokenSlice<'t, Token<'a>>;
 
-/// The predicate of a whole search.
-pub(super) fn predicate(tokens: &[Token<'_>], asked: Asked) -> Result<Predicate, QueryError> {
+/// The predicate of a whole search. In one that follows rows as they arrive nothing may ask about other rows.
+pub(super) fn predicate(
+    tokens: &[Token<'_>],
+    asked: Asked,
+    follows_rows: bool,
+) -> Result<Predicate, QueryError> {
     if matches!(tokens, [Token { kind: Kind::End, .. }]) {
         return Ok(Predicate::All);
     }
@@ -34,6 +38,7 @@ pub(super) fn predicate(tokens: &[Token<'_>], asked: Asked) -> Result<Predicate,
         terms: Terms::new(asked.signal()),
         place: Place::Outside,
         in_join: false,
+        follows_rows,
         sets: 0,
         joins: 0,
     };
@@ -76,6 +81,8 @@ struct Grammar {
     terms: Terms,
     place: Place,
     in_join: bool,
+    /// Whether each row is tested when it arrives.
+    follows_rows: bool,
     sets: usize,
     joins: usize,
 }
@@ -154,7 +161,12 @@ impl Grammar {
     fn chain(&mut self, input: &mut Input<'_, '_>, at: usize, depth: usize) -> Result<Predicate, Fault> {
         let first = Box::new(self.set(input, at, depth)?);
         let mut steps = Vec::new();
-        while let Some(kinship) = step(input)? {
+        while let Some((kinship, at)) = step(input)? {
+            if self.follows_rows {
+                let message = "a live tail tests each span when it arrives, and a span above it may come later: \
+                               it cannot ask how spans stand to one another";
+                return Err(Fault::wrong(message, at, &["AND", "OR", "the end"]));
+            }
             let next = any.parse_next(input)?;
             if next.kind != Kind::SetOpen {
                 let message = "a set of spans is expected here";
@@ -201,6 +213,11 @@ impl Grammar {
         depth: usize,
     ) -> Result<Predicate, Fault> {
         must_not_be_deep(at, depth)?;
+        if self.follows_rows {
+            let message = "a live tail tests each row when it arrives, and the others of its trace may come later: \
+                           it cannot ask what else a trace has";
+            return Err(Fault::wrong(message, at, &["trace:ID", "a word", "key:value", "("]));
+        }
         self.joins += 1;
         if self.in_join {
             return Err(Fault::wrong("a join does not stand in another", at, EXPECTED_TERM));
@@ -259,11 +276,11 @@ fn follows(input: &mut Input<'_, '_>, kind: &Kind<'_>) -> Result<bool, Fault> {
     Ok(found.is_some())
 }
 
-/// Takes a `>` or `>>`.
-fn step(input: &mut Input<'_, '_>) -> Result<Option<Kinship>, Fault> {
+/// Takes a `>` or `>>`, and tells where it stands.
+fn step(input: &mut Input<'_, '_>) -> Result<Option<(Kinship, usize)>, Fault> {
     let found = opt(one_of(|token: &Token<'_>| matches!(token.kind, Kind::Step(_)))).parse_next(input)?;
     Ok(found.and_then(|token| match token.kind {
-        Kind::Step(kinship) => Some(kinship),
+        Kind::Step(kinship) => Some((kinship, token.at)),
         _ => None,
     }))
 }

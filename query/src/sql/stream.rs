@@ -123,7 +123,8 @@ impl SqlEngine {
         mut way: Way,
     ) -> Result<Stats, QueryError> {
         let begun = Instant::now();
-        let (plan, rows) = self.begin(snapshot, sql, way.deadline).await?;
+        let planned = self.planned(snapshot, sql, way.deadline).await?;
+        let rows = planned.run().map_err(|error| wrong(&error))?;
         let mut writer = Writer::new(format, &rows.schema())?;
         let cut = match way.send_all(rows, &mut writer).await {
             Err(Stop::Cut(_)) if way.rows == 0 => return Err(out_of_time(self.time)),
@@ -132,7 +133,7 @@ impl SqlEngine {
             Ok(()) => None,
         };
         let cut = way.drained().await.err().or(cut);
-        Ok(spent(snapshot, plan.as_ref(), begun, cut))
+        Ok(spent(snapshot, planned.plan.as_ref(), begun, cut))
     }
 }
 

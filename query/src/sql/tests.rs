@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::Limits;
 use crate::testing::Fixture;
 
+mod codec;
 mod fixtures;
 mod sealed;
 mod trace_tree;

@@ -19,16 +19,19 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
     ReplaceChildrenOptions,
 };
 use datafusion::prelude::{Expr, col};
+use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 use model::{Signal, schema};
 use storage::Snapshot;
 
+use super::codec;
 use super::critical_path::{Place, Span, SpanId, places};
 use super::planner::{id_literal, text};
 
@@ -109,14 +112,7 @@ impl TableProvider for Table {
         let spans = Arc::new(CoalescePartitionsExec::new(spans));
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.cloned().unwrap_or(all);
-        let schema = Arc::new(self.schema.project(&columns)?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Ok(Arc::new(TreeExec { id: self.id.clone(), spans, columns, properties: Arc::new(properties) }))
+        Ok(Arc::new(TreeExec::new(self.id.clone(), spans, columns)?))
     }
 }
 
@@ -131,9 +127,21 @@ pub(super) struct TreeExec {
 }
 
 impl TreeExec {
+    /// Lays out the spans that a plan reads, and shows these columns.
+    pub(super) fn new(id: String, spans: Arc<dyn ExecutionPlan>, columns: Vec<usize>) -> Result<Self> {
+        let schema = Arc::new(shown()?.project(&columns)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Self { id, spans, columns, properties: Arc::new(properties) })
+    }
+
     /// What it reads.
-    pub(super) fn spans(&self) -> &dyn ExecutionPlan {
-        self.spans.as_ref()
+    pub(super) fn spans(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.spans
     }
 }
 
@@ -184,6 +192,11 @@ impl ExecutionPlan for TreeExec {
             Ok(laid_out(&spans)?.project(&columns)?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), tree)))
+    }
+
+    fn try_to_proto(&self, context: &ExecutionPlanEncodeCtx<'_>) -> Result<Option<PhysicalPlanNode>> {
+        let spans = context.encode_child(&self.spans)?;
+        Ok(Some(codec::tree(&self.id, &self.columns, spans)))
     }
 }
 

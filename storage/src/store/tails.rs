@@ -109,8 +109,9 @@ impl Store {
         let live = shared.live();
         // Under the lock: a tenant that sends its first rows now has them in the snapshot, or handed over.
         let tenant = shared.known_tenant(&reader.tenant);
-        let snapshot =
-            Snapshot::new(|signal| tenant.map(|tenant| live.table(tenant, signal)).unwrap_or_default());
+        let snapshot = Snapshot::new(tenant, |signal| {
+            tenant.map(|tenant| live.table(tenant, signal)).unwrap_or_default()
+        });
         let subscription = shared.tails.subscribe(&reader.tenant, signal, live.next_seq, bytes_max);
         if shared.closing.load(Ordering::Acquire) {
             shared.tails.end();

@@ -19,12 +19,14 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::{MorselPlanner, Morselizer};
-use model::Predicate;
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use model::{Predicate, Signal, TenantId};
 use object_store::ObjectStore;
 
-use super::Result;
+use super::{Result, codec};
 use crate::scan::INDEX_SHARE_MAX;
 use crate::segment::{Segment, selection_of};
 
@@ -35,24 +37,40 @@ pub(super) type Segments = HashMap<String, Arc<Segment>>;
 pub(super) struct SegmentSource {
     parquet: Arc<dyn FileSource>,
     asked: Arc<Asked>,
+    /// In which order row groups were asked for last; empty if in none.
+    order: Vec<PhysicalSortExpr>,
+}
+
+/// Whether a source of files reads segments and nothing else.
+pub fn is_of_segments(source: &Arc<dyn FileSource>) -> bool {
+    source.is::<SegmentSource>()
 }
 
 /// What is asked of every segment's index.
 #[derive(Debug)]
 pub(super) struct Asked {
+    pub(super) tenant: Option<TenantId>,
+    pub(super) signal: Signal,
     pub(super) segments: Arc<Segments>,
     /// Segments of the table, those included that cannot have a row and are not read.
     pub(super) segments_total: usize,
     pub(super) predicate: Predicate,
+    /// Whether rows have the identities of their templates.
+    pub(super) templates: bool,
 }
 
 impl SegmentSource {
     pub(super) fn new(parquet: Arc<dyn FileSource>, asked: Arc<Asked>) -> Self {
-        Self { parquet, asked }
+        Self { parquet, asked, order: Vec::new() }
+    }
+
+    /// The same, whose Parquet source was told of this order.
+    pub(super) fn with_order(self, order: Vec<PhysicalSortExpr>) -> Self {
+        Self { order, ..self }
     }
 
     fn over(&self, parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self { parquet, asked: Arc::clone(&self.asked) })
+        Arc::new(Self { parquet, asked: Arc::clone(&self.asked), order: self.order.clone() })
     }
 }
 
@@ -105,7 +123,7 @@ impl FileSource for SegmentSource {
     }
 
     fn fmt_extra(&self, form: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Asked { segments, segments_total, predicate } = self.asked.as_ref();
+        let Asked { segments, segments_total, predicate, .. } = self.asked.as_ref();
         write!(f, ", segments={} of {segments_total}", segments.len())?;
         if *predicate != Predicate::All {
             write!(f, ", index={predicate:?}")?;
@@ -138,8 +156,9 @@ impl FileSource for SegmentSource {
             SortOrderPushdownResult::Exact { inner } => {
                 SortOrderPushdownResult::Exact { inner: self.over(inner) }
             }
-            SortOrderPushdownResult::Inexact { inner } => {
-                SortOrderPushdownResult::Inexact { inner: self.over(inner) }
+            SortOrderPushdownResult::Inexact { inner: parquet } => {
+                let inner = Self::new(parquet, Arc::clone(&self.asked)).with_order(order.to_vec());
+                SortOrderPushdownResult::Inexact { inner: Arc::new(inner) }
             }
             SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
         })
@@ -158,6 +177,15 @@ impl FileSource for SegmentSource {
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         Ok(self.parquet.try_pushdown_projection(projection)?.map(|parquet| self.over(parquet)))
+    }
+
+    fn try_to_proto(
+        &self,
+        config: &FileScanConfig,
+        context: &ExecutionPlanEncodeCtx<'_>,
+    ) -> Result<Option<PhysicalPlanNode>> {
+        let Some(scan) = self.parquet.try_to_proto(config, context)? else { return Ok(None) };
+        codec::files(&self.asked, &self.order, config, scan, context).map(Some)
     }
 }
 

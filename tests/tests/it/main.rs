@@ -8,6 +8,8 @@ mod sample;
 mod bad_input;
 mod offline;
 mod command_line;
+mod cancel;
 mod tail;
 mod search_and_sql;
+mod services;
 mod readme;

@@ -127,3 +127,27 @@ fn wrong_searches_are_refused() {
         assert_eq!(refused, status, "{q}");
     }
 }
+
+#[test]
+fn what_asks_about_rows_to_come_is_refused_at_its_place() {
+    let fixture = Fixture::new();
+    for (signal, q, place, part, fits) in [
+        (Signal::Spans, "{ service:cart } > { status:error }", 17, "a span above it may come later", "AND"),
+        (Signal::Spans, "ping OR { name:a } >> { name:b }", 19, "a span above it may come later", "AND"),
+        (Signal::Logs, "refused trace in spans(status:error)", 8, "may come later", "trace:ID"),
+        (Signal::Spans, "{ trace in logs(x) }", 2, "may come later", "trace:ID"),
+    ] {
+        let refused = tail(&fixture, signal, q, None).err();
+        let Some(QueryError::Bad { message, position, expected }) = refused else {
+            panic!("{q}: {refused:?}")
+        };
+        assert_eq!(
+            (position, expected.first().map(String::as_str)),
+            (Some(place), Some(fits)),
+            "{q}: {message}"
+        );
+        assert!(message.contains(part), "{q}: {message}");
+    }
+    // A set by itself asks about one span.
+    assert!(tail(&fixture, Signal::Spans, "{ service:cart } OR { status:error }", None).is_ok());
+}
