@@ -13,8 +13,6 @@ use crate::world::{Instrument, Telemetry, World, millis};
 
 /// How often memory is looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// How often gauges are read.
-pub(crate) const GAUGES: Duration = Duration::from_secs(15);
 /// What a node that leaks loses, in MiB a second.
 const LEAK_MIB_PER_S: f64 = 2.0;
 /// Between the end of a node that was killed for its memory and its next start.
@@ -137,11 +135,11 @@ pub(crate) fn attend<W: World>(world: &Arc<W>, node: &Arc<Node<W::Telemetry>>) {
 
 async fn read_gauges<W: World>(world: Arc<W>, node: Arc<Node<W::Telemetry>>) {
     // Nodes do not export in step.
-    world.sleep(GAUGES.mul_f64(world.fleet().dice.unit())).await;
+    world.sleep(W::GAUGES.mul_f64(world.fleet().dice.unit())).await;
     while node.is_alive() {
         let now = world.now();
         node.telemetry.gauges(&gauges::read(world.fleet(), &node, now), now);
-        world.sleep(GAUGES).await;
+        world.sleep(W::GAUGES).await;
     }
 }
 

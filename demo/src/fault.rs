@@ -211,6 +211,14 @@ pub static LABELS: [Label; 12] = [
     },
 ];
 
+impl Label {
+    /// The service, with the instance where it is one.
+    pub fn place(&self) -> String {
+        self.instance
+            .map_or_else(|| self.service.to_owned(), |instance| format!("{} ({instance})", self.service))
+    }
+}
+
 impl Fault {
     /// All faults, in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -260,6 +268,23 @@ mod tests {
             assert!(shop::service(label.service).is_some(), "{}", label.name);
         }
         assert!("disk".parse::<Fault>().unwrap_err().contains("slow-query"));
+    }
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/demo.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for label in &LABELS {
+            let row = format!(
+                "| `{}` | {} | {} | {} | {} |",
+                label.name,
+                label.what,
+                label.place(),
+                label.kind,
+                label.target
+            );
+            assert!(page.contains(&row), "docs/demo.md lacks this row:\n{row}");
+        }
     }
 
     /// The statements of a service's operations, and the fault that stands between two of them.

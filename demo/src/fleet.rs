@@ -38,6 +38,30 @@ pub(crate) struct Fleet<T> {
     faults: AtomicU32,
     orders: AtomicU64,
     pub(crate) dice: Dice,
+    pub(crate) visits: Visits,
+}
+
+/// What customers did, counted.
+#[derive(Debug, Default)]
+pub(crate) struct Visits {
+    count: AtomicU64,
+    failed: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Visits {
+    /// Takes note of a visit and how long it took, in nanoseconds.
+    pub(crate) fn note(&self, is_good: bool, nanos: i64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(!is_good), Ordering::Relaxed);
+        self.nanos.fetch_add(u64::try_from(nanos).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// All since the last time it was asked: how many, how many failed, nanoseconds together.
+    pub(crate) fn take(&self) -> (u64, u64, u64) {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        (take(&self.count), take(&self.failed), take(&self.nanos))
+    }
 }
 
 impl<T: Telemetry> Fleet<T> {
@@ -48,6 +72,7 @@ impl<T: Telemetry> Fleet<T> {
             faults: AtomicU32::new(0),
             orders: AtomicU64::new(0),
             dice: Dice::new(seed),
+            visits: Visits::default(),
         }
     }
 
@@ -91,6 +116,11 @@ impl<T: Telemetry> Fleet<T> {
         let count = nodes.iter().filter(|node| node.service.name == service).count();
         let mut of_service = nodes.iter().filter(|node| node.service.name == service);
         of_service.nth(turn.checked_rem(count)?).map(Arc::clone)
+    }
+
+    /// All nodes.
+    pub(crate) fn all(&self) -> Vec<Arc<Node<T>>> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a node into its place, and gives the one that was there.

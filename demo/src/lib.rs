@@ -6,6 +6,7 @@
 //! differs between the two times in which the shop runs:
 //!
 //! - [`model`]: simulated time. A plan with a seed becomes OTLP messages, the same bytes every time.
+//! - [`live`]: real time. Nodes call each other over HTTP on loopback and export through the OpenTelemetry SDK.
 //!
 //! Terms. A *node* is a running instance of a service. A *step* is a thing that an operation does. A *statement* is a
 //! place in a service's code that writes a log record.
@@ -23,3 +24,4 @@ pub(crate) mod effects;
 pub(crate) mod gauges;
 pub(crate) mod load;
 pub mod model;
+pub mod live;

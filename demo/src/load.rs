@@ -38,8 +38,10 @@ async fn visit<W: World>(world: Arc<W>) {
         cents: 199 + fleet.dice.below(20_000),
     };
     let Some(to) = fleet.pick("web", fleet.dice.below(1 << 16) as usize) else { return };
-    // A customer who gets no answer tells no one.
-    let _ = world.send(&to, Request { operation, input, parent: None }).await;
+    let begun = world.now();
+    let answer = world.send(&to, Request { operation, input, parent: None }).await;
+    let is_good = answer.is_ok_and(|status| status < 500);
+    fleet.visits.note(is_good, world.now().saturating_sub(begun));
 }
 
 /// What a customer does, by a number from 0 to 1.

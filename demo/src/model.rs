@@ -42,6 +42,8 @@ use record::{Recorder, Records};
 
 /// A minute in nanoseconds.
 pub const MINUTE: i64 = 60_000_000_000;
+/// The port that all services have on their hosts.
+const PORT: u16 = 8080;
 /// For how long after the last request its spans may end, in nanoseconds.
 const DRAIN: i64 = 45_000_000_000;
 /// How long before a fault another service is deployed without harm, in nanoseconds.
@@ -173,6 +175,8 @@ impl Simulated {
 impl World for Simulated {
     type Telemetry = Recorder;
 
+    const GAUGES: Duration = Duration::from_secs(15);
+
     fn fleet(&self) -> &Fleet<Recorder> {
         &self.fleet
     }
@@ -196,6 +200,10 @@ impl World for Simulated {
     async fn open(self: &Arc<Self>, _: &Arc<Node<Recorder>>) {}
 
     fn close(&self, _: &Arc<Node<Recorder>>) {}
+
+    fn port(&self, _: &Node<Recorder>) -> u16 {
+        PORT
+    }
 
     async fn send(self: &Arc<Self>, to: &Arc<Node<Recorder>>, request: Request) -> Result<u16, Lost> {
         if !to.is_alive() {

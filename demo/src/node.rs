@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::shop::{CONFIG_REVISION, Service};
+use crate::shop::{CONFIG_KEY, CONFIG_REVISION, ENVIRONMENT, NAMESPACE, Service};
 use crate::world::{Telemetry, World};
 
 /// Connections of a node to its store of carts; with the wrong configuration, one.
@@ -38,6 +38,19 @@ impl Identity {
     /// The revision of the configuration as its attribute says it.
     pub(crate) fn revision(&self) -> String {
         format!("r{}", self.config)
+    }
+
+    /// The attributes of its resource.
+    pub(crate) fn resource(&self, service: &Service) -> [(&'static str, String); 7] {
+        [
+            ("service.name", service.name.to_owned()),
+            ("service.namespace", NAMESPACE.to_owned()),
+            ("service.version", self.version.to_owned()),
+            ("service.instance.id", self.instance(service)),
+            ("deployment.environment.name", ENVIRONMENT.to_owned()),
+            ("host.name", self.host().to_owned()),
+            (CONFIG_KEY, self.revision()),
+        ]
     }
 
     /// Where it runs: several services share a host.

@@ -14,6 +14,9 @@ pub(crate) trait World: Sized + Send + Sync + 'static {
     /// Where the telemetry of a node goes.
     type Telemetry: Telemetry;
 
+    /// How often gauges are read.
+    const GAUGES: Duration;
+
     /// The nodes and what they share.
     fn fleet(&self) -> &Fleet<Self::Telemetry>;
 
@@ -34,6 +37,9 @@ pub(crate) trait World: Sized + Send + Sync + 'static {
 
     /// Refuses connections to a node from now on.
     fn close(&self, node: &Arc<Node<Self::Telemetry>>);
+
+    /// `server.port` of a node.
+    fn port(&self, node: &Node<Self::Telemetry>) -> u16;
 
     /// Sends a request to a node and waits for its status code.
     fn send(
@@ -174,6 +180,10 @@ impl From<u32> for Value {
     }
 }
 
+/// Bounds of the buckets, in seconds: those the semantic conventions advise.
+pub(crate) const BOUNDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
 /// The histograms of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Instrument {
@@ -207,7 +217,7 @@ pub(crate) struct Gauge {
 }
 
 /// What a request is about. It travels with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Input {
     pub(crate) user: u32,
     pub(crate) product: u32,

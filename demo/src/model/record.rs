@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use super::Batch;
 use super::series::Series;
 use crate::node::Identity;
-use crate::shop::{CONFIG_KEY, ENVIRONMENT, NAMESPACE, Service, Severity};
+use crate::shop::{Service, Severity};
 use crate::world::{Attribute, Context, Dice, End, Gauge, Instrument, Kind, Record, Start, Telemetry, Value};
 
 /// The scope of spans and metrics.
@@ -118,18 +118,9 @@ fn scope(name: &str) -> Option<InstrumentationScope> {
 
 /// What tells the node.
 fn resource(service: &Service, identity: &Identity) -> Resource {
-    let pairs = [
-        ("service.name", service.name.to_owned()),
-        ("service.namespace", NAMESPACE.to_owned()),
-        ("service.version", identity.version.to_owned()),
-        ("service.instance.id", identity.instance(service)),
-        ("deployment.environment.name", ENVIRONMENT.to_owned()),
-        ("host.name", identity.host().to_owned()),
-        (CONFIG_KEY, identity.revision()),
-        ("telemetry.sdk.name", "opentelemetry".to_owned()),
-        ("telemetry.sdk.language", "rust".to_owned()),
-    ];
-    let attributes = pairs.into_iter().map(|(key, text)| pair((key, text.into()))).collect();
+    let sdk = [("telemetry.sdk.name", "opentelemetry"), ("telemetry.sdk.language", "rust")];
+    let pairs = identity.resource(service).into_iter().chain(sdk.map(|(key, text)| (key, text.to_owned())));
+    let attributes = pairs.map(|(key, text)| pair((key, text.into()))).collect();
     Resource { attributes, ..Resource::default() }
 }
 

@@ -8,10 +8,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::record::{nanos, pair};
-use crate::world::{Attribute, Gauge, Instrument, Value};
-
-/// Bounds of the buckets, in seconds: those the semantic conventions advise.
-const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+use crate::world::{Attribute, BOUNDS, Gauge, Instrument, Value};
 
 /// A histogram since the start of the node.
 #[derive(Debug, Clone, Default)]

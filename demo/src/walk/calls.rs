@@ -13,8 +13,6 @@ use crate::node::Node;
 use crate::shop::{self, Call, Severity, Statement};
 use crate::world::{Attribute, Context, Lost, Request, Telemetry, World};
 
-/// The port that all services have on their hosts.
-const PORT: u16 = 8080;
 /// Between two attempts, in milliseconds.
 const BACKOFF_MS: f64 = 80.0;
 /// How the client behaves that makes a storm: milliseconds it waits, and attempts.
@@ -97,13 +95,13 @@ impl<W: World> Walk<W> {
         let (Some(to), Some(operation)) = (to, operation) else {
             return Err(failed(503, "unknown_host", format!("no instance of {}", call.to)));
         };
-        let path = self.input.fill(operation.route(), 0);
+        let (path, port) = (self.input.fill(operation.route(), 0), self.world.port(&to));
         let mut attributes: Vec<Attribute> = vec![
             ("http.request.method", operation.method().into()),
-            ("url.full", format!("http://{}:{PORT}{path}", call.to).into()),
+            ("url.full", format!("http://{}:{port}{path}", call.to).into()),
             ("url.template", operation.route().into()),
             ("server.address", call.to.into()),
-            ("server.port", PORT.into()),
+            ("server.port", port.into()),
         ];
         if attempt > 0 {
             attributes.push(("http.request.resend_count", attempt.into()));
