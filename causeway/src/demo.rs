@@ -276,7 +276,9 @@ mod tests {
     fn it_says_what_is_right() {
         let said = turned(Fault::SlowQuery, Phase::Broken, Some("http://127.0.0.1:4319/"));
         assert!(said.contains("right is: orders, kind dependency, edge orders to orders-db"), "{said}");
-        assert!(said.contains("open http://127.0.0.1:4319/"), "{said}");
+        assert!(said.ends_with("open http://127.0.0.1:4319/ or run `causeway why --since 10m`"), "{said}");
+        let said = turned(Fault::SlowQuery, Phase::Broken, Some("http://127.0.0.1:5000/"));
+        assert!(said.ends_with("`causeway why --since 10m --url http://127.0.0.1:5000`"), "{said}");
         assert_eq!(turned(Fault::Cpu, Phase::Over, None), "demo: the fault cpu is off");
         let visits = Visits { count: 120, failed: 3, mean: Duration::from_millis(41) };
         let told = tell(

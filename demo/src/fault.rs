@@ -180,7 +180,7 @@ pub static LABELS: [Label; 12] = [
         instance: None,
         kind: "config",
         target: Target::Config { key: "shop.config.revision", value: "r119" },
-        what: "revision r119 lowers the pool of connections to one and leaves connections open for longer",
+        what: "revision r119 lowers the pool of connections to one and keeps none of them open",
     },
     Label {
         fault: Fault::QueueBacklog,

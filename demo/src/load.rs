@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::shop::{self, VISITS};
 use crate::world::{Input, Request, World, seconds};
@@ -12,12 +13,19 @@ const PRODUCTS: f64 = 320.0;
 /// How far load swings around its mean over a day, and over some minutes.
 const SWING: [(f64, f64); 2] = [(86_400.0, 0.25), (340.0, 0.08)];
 
+/// By how many nanoseconds a machine that is busy may be late before customers stay away.
+const LATE_MAX: i64 = 1_000_000_000;
+
 /// Sends requests at this mean rate a second until a time.
 pub(crate) async fn drive<W: World>(world: Arc<W>, rate: f64, until: i64) {
+    let mut next = world.now();
     loop {
-        let swing: f64 =
-            SWING.iter().map(|(period, by)| by * (seconds(world.now()) / period * TAU).sin()).sum();
-        world.sleep(world.fleet().dice.gap(rate * (1.0 + swing))).await;
+        let swing: f64 = SWING.iter().map(|(period, by)| by * (seconds(next) / period * TAU).sin()).sum();
+        let gap = world.fleet().dice.gap(rate * (1.0 + swing)).as_nanos();
+        next = next.saturating_add(i64::try_from(gap).unwrap_or(i64::MAX)).max(world.now() - LATE_MAX);
+        // Customers come at their time, however late the one before was let in.
+        let left = u64::try_from(next.saturating_sub(world.now())).unwrap_or(0);
+        world.sleep(Duration::from_nanos(left)).await;
         if world.now() >= until {
             return;
         }

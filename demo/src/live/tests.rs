@@ -24,10 +24,18 @@ use crate::shop::SERVICES;
 /// How long services may take until all sent. Generous: a busy machine.
 const ARRIVAL_MAX: Duration = Duration::from_secs(90);
 
-/// What arrived: signals with services, and spans with their services.
+/// What arrived.
+#[derive(Default)]
+struct Seen {
+    /// Signals, each with a service that sent it
+    signals: BTreeSet<(&'static str, String)>,
+    /// Spans, each with its service
+    spans: Vec<(String, Span)>,
+}
+
 #[derive(Default)]
 struct Arrived {
-    seen: Mutex<(BTreeSet<(&'static str, String)>, Vec<(String, Span)>)>,
+    seen: Mutex<Seen>,
     more: Notify,
 }
 
@@ -50,20 +58,20 @@ async fn take(State(arrived): State<Arc<Arrived>>, uri: Uri, body: Bytes) {
         "/v1/traces" => {
             for sent in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
                 let service = name(sent.resource.as_ref());
-                seen.0.insert(("traces", service.clone()));
+                seen.signals.insert(("traces", service.clone()));
                 let spans = sent.scope_spans.into_iter().flat_map(|scope| scope.spans);
-                seen.1.extend(spans.map(|span| (service.clone(), span)));
+                seen.spans.extend(spans.map(|span| (service.clone(), span)));
             }
         }
         "/v1/logs" => {
             for sent in ExportLogsServiceRequest::decode(body).unwrap().resource_logs {
-                seen.0.insert(("logs", name(sent.resource.as_ref())));
+                seen.signals.insert(("logs", name(sent.resource.as_ref())));
             }
         }
         path => {
             assert_eq!(path, "/v1/metrics");
             for sent in ExportMetricsServiceRequest::decode(body).unwrap().resource_metrics {
-                seen.0.insert(("metrics", name(sent.resource.as_ref())));
+                seen.signals.insert(("metrics", name(sent.resource.as_ref())));
             }
         }
     }
@@ -84,7 +92,7 @@ async fn receiver() -> (String, Arc<Arrived>) {
 fn lacking(arrived: &Arrived, signals: &[&'static str]) -> Vec<(&'static str, &'static str)> {
     let seen = arrived.seen.lock().unwrap();
     let expected = signals.iter().flat_map(|signal| SERVICES.map(|service| (*signal, service.name)));
-    expected.filter(|(signal, name)| !seen.0.contains(&(*signal, (*name).to_owned()))).collect()
+    expected.filter(|(signal, name)| !seen.signals.contains(&(*signal, (*name).to_owned()))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,8 +114,8 @@ async fn all_signals_of_every_service_arrive() {
     assert_eq!(lacking(&arrived, &["traces", "logs", "metrics"]), []);
     let seen = arrived.seen.lock().unwrap();
     let services: HashMap<&[u8], &str> =
-        seen.1.iter().map(|(service, span)| (span.span_id.as_slice(), service.as_str())).collect();
-    let crossed = seen.1.iter().filter(|(service, span)| {
+        seen.spans.iter().map(|(service, span)| (span.span_id.as_slice(), service.as_str())).collect();
+    let crossed = seen.spans.iter().filter(|(service, span)| {
         services.get(span.parent_span_id.as_slice()).is_some_and(|parent| parent != service)
     });
     assert!(crossed.count() > 20, "traces go from service to service");

@@ -78,7 +78,7 @@ impl Records {
         };
         let mut all = lock(&self.0);
         for exported in all.iter() {
-            lock(exported).flush(&mut batch);
+            lock(exported).flush(&mut batch, until);
         }
         // A node that ended has no one left who writes.
         all.retain(|exported| Arc::strong_count(exported) > 1);
@@ -87,7 +87,7 @@ impl Records {
 }
 
 impl Exported {
-    fn flush(&mut self, batch: &mut Batch) {
+    fn flush(&mut self, batch: &mut Batch, until: i64) {
         let resource = Some(self.resource.clone());
         if !self.spans.is_empty() {
             let spans = std::mem::take(&mut self.spans);
@@ -103,7 +103,7 @@ impl Exported {
             let resource = resource.clone();
             batch.logs.resource_logs.push(ResourceLogs { resource, scope_logs, ..Default::default() });
         }
-        let metrics = self.series.flush();
+        let metrics = self.series.flush(self.started, until);
         if !metrics.is_empty() {
             let scope_metrics = vec![ScopeMetrics { scope: scope(SCOPE), metrics, ..Default::default() }];
             let metrics = ResourceMetrics { resource, scope_metrics, ..Default::default() };
@@ -232,8 +232,6 @@ impl Telemetry for Recorder {
     }
 
     fn gauges(&self, gauges: &[Gauge], now: i64) {
-        let mut exported = lock(&self.exported);
-        let started = exported.started;
-        exported.series.read(gauges, started, now);
+        lock(&self.exported).series.read(gauges, now);
     }
 }

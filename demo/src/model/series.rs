@@ -1,4 +1,4 @@
-//! The series of a node: histograms, cumulative since its start, and gauges, both read at the same times.
+//! The series of a node: gauges whenever they are read, and histograms, cumulative since its start, once a minute.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,9 @@ struct Points {
 #[derive(Debug, Default)]
 pub(super) struct Series {
     histograms: BTreeMap<(Instrument, String), Counted>,
-    histogram_points: BTreeMap<Instrument, Vec<HistogramDataPoint>>,
     gauges: BTreeMap<&'static str, Points>,
+    /// Whether gauges were read since the last minute. A node that ended reads none, and exports no histograms either.
+    read: bool,
 }
 
 impl Series {
@@ -47,8 +48,9 @@ impl Series {
         counted.buckets[bucket] += 1;
     }
 
-    /// Makes points of all series as they stand.
-    pub(super) fn read(&mut self, gauges: &[Gauge], started: i64, now: i64) {
+    /// Makes points of gauges as they stand.
+    pub(super) fn read(&mut self, gauges: &[Gauge], now: i64) {
+        self.read = true;
         for gauge in gauges {
             let points = self.gauges.entry(gauge.name).or_default();
             points.unit = gauge.unit;
@@ -59,8 +61,13 @@ impl Series {
                 ..NumberDataPoint::default()
             });
         }
+    }
+
+    /// The points of the histograms of a node that began at `started`.
+    fn histogram_points(&self, started: i64, now: i64) -> BTreeMap<Instrument, Vec<HistogramDataPoint>> {
+        let mut points: BTreeMap<Instrument, Vec<HistogramDataPoint>> = BTreeMap::new();
         for ((instrument, _), counted) in &self.histograms {
-            self.histogram_points.entry(*instrument).or_default().push(HistogramDataPoint {
+            points.entry(*instrument).or_default().push(HistogramDataPoint {
                 attributes: counted.attributes.iter().cloned().map(pair).collect(),
                 start_time_unix_nano: nanos(started),
                 time_unix_nano: nanos(now),
@@ -71,22 +78,25 @@ impl Series {
                 ..HistogramDataPoint::default()
             });
         }
+        points
     }
 
-    /// The points since the last minute, as metrics.
-    pub(super) fn flush(&mut self) -> Vec<Metric> {
+    /// The points of the minute that ends now, as metrics.
+    pub(super) fn flush(&mut self, started: i64, now: i64) -> Vec<Metric> {
+        if !std::mem::take(&mut self.read) {
+            return Vec::new();
+        }
         let metric = |name: &str, unit: &str, data| Metric {
             name: name.to_owned(),
             unit: unit.to_owned(),
             data: Some(data),
             ..Metric::default()
         };
-        let histograms =
-            std::mem::take(&mut self.histogram_points).into_iter().map(|(instrument, points)| {
-                let aggregation_temporality = AggregationTemporality::Cumulative.into();
-                let data = Histogram { data_points: points, aggregation_temporality };
-                metric(instrument.name(), "s", metric::Data::Histogram(data))
-            });
+        let histograms = self.histogram_points(started, now).into_iter().map(|(instrument, points)| {
+            let aggregation_temporality = AggregationTemporality::Cumulative.into();
+            let data = Histogram { data_points: points, aggregation_temporality };
+            metric(instrument.name(), "s", metric::Data::Histogram(data))
+        });
         let gauges = std::mem::take(&mut self.gauges).into_iter().map(|(name, points)| {
             metric(name, points.unit, metric::Data::Gauge(GaugeData { data_points: points.points }))
         });

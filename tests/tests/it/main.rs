@@ -11,3 +11,4 @@ mod command_line;
 mod tail;
 mod search_and_sql;
 mod readme;
+mod demo;

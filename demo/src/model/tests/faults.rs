@@ -125,6 +125,11 @@ fn dead_instance() {
         from.instance == "inventory-2-g1" && span.end_time_unix_nano as i64 > START + 3 * MINUTE
     });
     assert_eq!(from_dead.count(), 0);
+    let measured_dead = seen
+        .gauges
+        .iter()
+        .filter(|(from, _, time, _)| from.instance == "inventory-2-g1" && *time > START + 3 * MINUTE);
+    assert_eq!(measured_dead.count(), 0);
     let refused = seen
         .spans_of("checkout")
         .filter(|(_, span)| text(&span.attributes, "error.type") == "connection_refused");
