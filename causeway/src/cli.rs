@@ -49,6 +49,14 @@ const TAIL_HELP: &str =
 meanwhile are shown first.
 With --format table or csv or ndjson; rows that come faster than they can be shown are left out and counted.";
 
+/// What the demo does.
+const DEMO_HELP: &str = "Examples:
+  causeway demo
+  causeway demo --fault slow-query --after 2m --for 5m
+  causeway demo --list
+
+Where no one listens for OTLP over HTTP, it starts a server in this process. Ctrl-C ends both.";
+
 /// Logs, traces and metrics over OTLP, and the cause of a fault.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, about, after_help = EXIT_CODES)]
@@ -66,6 +74,9 @@ pub(crate) enum Command {
     /// Commands that ask.
     #[command(flatten)]
     Client(Client),
+    /// Run a small shop of instrumented services that can break, and a server if none runs
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
     /// Write the completions of a shell to standard output
     Completions(CompletionsArgs),
     /// Write the man page to standard output, or all pages into a directory
@@ -144,6 +155,41 @@ pub(crate) struct ServeArgs {
     /// A configuration file
     #[arg(long, env = "CAUSEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// List the faults with what each does and what a diagnosis should say, and end
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// What breaks; nothing unless said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fault: Option<demo::fault::Fault>,
+    /// When it breaks, after the start
+    #[arg(long, value_name = "TIME", value_parser = short_time, default_value = "60s", requires = "fault")]
+    pub(crate) after: Duration,
+    /// For how long it is broken [default: until the end]
+    #[arg(long = "for", value_name = "TIME", value_parser = short_time, requires = "fault")]
+    pub(crate) lasts: Option<Duration>,
+    /// How many requests of customers there are a second
+    #[arg(long, value_name = "N/s", value_parser = rate, default_value = "10/s")]
+    pub(crate) rate: f64,
+    /// Send telemetry to this endpoint of OTLP over HTTP, as http://127.0.0.1:4318, and start no server
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "listen", "otlp_grpc", "otlp_http"])]
+    pub(crate) url: Option<String>,
+    /// Where a server of its own keeps everything
+    #[arg(long, value_name = "DIR", default_value = "./causeway-demo")]
+    pub(crate) data: PathBuf,
+    /// Where the page of a server of its own listens [default: 127.0.0.1:4319]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Where its OTLP over gRPC listens [default: 127.0.0.1:4317]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) otlp_grpc: Option<String>,
+    /// Where its OTLP over HTTP listens; a server that is there already is used [default: 127.0.0.1:4318]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) otlp_http: Option<String>,
 }
 
 /// `logs`, `spans` and `traces`.
@@ -401,6 +447,28 @@ impl TryFrom<String> for Age {
     }
 }
 
+/// A time of seconds, minutes or hours.
+fn short_time(text: &str) -> Result<Duration, String> {
+    /// The longest, in seconds.
+    const SECONDS_MAX: u64 = 7 * 86_400;
+    let wrong = || format!("`{text}` is not a time up to seven days: write it as 90s, 5m or 2h");
+    let units = [('s', 1), ('m', 60), ('h', 3_600)];
+    let unit = units.iter().find_map(|(name, seconds)| Some((text.strip_suffix(*name)?, *seconds)));
+    let (number, seconds) = unit.ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(seconds).filter(|seconds| *seconds <= SECONDS_MAX);
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// A rate a second.
+fn rate(text: &str) -> Result<f64, String> {
+    /// The highest: services and server share the machine.
+    const RATE_MAX: f64 = 200.0;
+    let number = text.strip_suffix("/s").unwrap_or(text).parse().ok();
+    let rate = number.filter(|rate: &f64| *rate > 0.0 && *rate <= RATE_MAX);
+    rate.ok_or_else(|| format!("`{text}` is not a rate above 0 and up to {RATE_MAX}: write it as 10/s"))
+}
+
 /// A trace id in lower case.
 fn trace_id(text: &str) -> Result<String, String> {
     /// Hexadecimal digits of a trace id.
@@ -502,6 +570,17 @@ mod tests {
             ("man somewhere", true),
             ("compact --data somewhere", true),
             ("metrics up", false),
+            ("demo", true),
+            ("demo --list", true),
+            ("demo --fault slow-query --after 90s --for 5m --rate 20/s", true),
+            ("demo --fault fire", false),
+            ("demo --for 5m", false),
+            ("demo --fault cpu --after 5", false),
+            ("demo --fault cpu --for 200h", false),
+            ("demo --rate 0/s", false),
+            ("demo --rate 2.5", true),
+            ("demo --url http://127.0.0.1:4318", true),
+            ("demo --url http://127.0.0.1:4318 --listen 127.0.0.1:0", false),
         ] {
             let read = Cli::try_parse_from(std::iter::once("causeway").chain(line.split(' ')));
             assert_eq!(read.is_ok(), good, "{line}: {:?}", read.err());

@@ -12,9 +12,11 @@ use crate::cli::{Age, ByteSize, ServeArgs};
 use crate::memory;
 
 const DATA: &str = "causeway-data";
-const LISTEN: &str = "127.0.0.1:4319";
+/// Where the page listens unless configured.
+pub(crate) const LISTEN: &str = "127.0.0.1:4319";
 const OTLP_GRPC: &str = "127.0.0.1:4317";
-const OTLP_HTTP: &str = "127.0.0.1:4318";
+/// Where OTLP over HTTP listens unless configured.
+pub(crate) const OTLP_HTTP: &str = "127.0.0.1:4318";
 /// The part of the memory there is that is used unless configured: one by this.
 const MEMORY_SHARE: u64 = 4;
 /// The least memory to work with, in bytes.

@@ -1,6 +1,6 @@
 //! The program: one binary that receives, keeps, answers and asks.
 //!
-//! `serve` wires the rooms together ([`serve`]); the commands that ask are clients of the query API
+//! `serve` wires the rooms together ([`serve`]), and [`demo`] lets a shop send to it; the commands that ask are clients of the query API
 //! ([`client`]), over HTTP or, with `--data`, in this process ([`offline`]). [`generate`] makes shell completions and
 //! man pages.
 
@@ -12,6 +12,7 @@ mod guard;
 mod places;
 mod listen;
 mod serve;
+mod demo;
 mod offline;
 mod client;
 mod generate;
@@ -27,6 +28,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Serve(args) => serve::run(args),
+        cli::Command::Demo(args) => demo::run(&args),
         cli::Command::Client(command) => client::run(&command),
         cli::Command::Completions(args) => generate::completions(&args),
         cli::Command::Man(args) => generate::man(&args),

@@ -25,7 +25,7 @@ use crate::sink::StoreSink;
 /// How long open requests may take to end once the program is told to stop.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// What `serve` ends with when it could not start.
-const FAILED: u8 = 3;
+pub(crate) const FAILED: u8 = 3;
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> ExitCode {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
 }
 
 /// An error with its causes in one line, each said once, and what a parser laid out over several lines joined.
-fn one_line(error: &anyhow::Error) -> String {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !line.contains(&cause) {
@@ -56,7 +56,7 @@ fn one_line(error: &anyhow::Error) -> String {
     parts.join(" ")
 }
 
-fn log_to_standard_error() {
+pub(crate) fn log_to_standard_error() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CAUSEWAY_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
@@ -80,6 +80,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // Signals first: one that comes while the log is read must end in a clean stop, too.
     let stop = CancellationToken::new();
     tokio::spawn(wait_for_signal(stop.clone()));
+    serve_until(config, stop, |_| {}).await
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    /// The page and the query APIs
+    pub(crate) http: SocketAddr,
+    /// OTLP over HTTP
+    pub(crate) otlp_http: SocketAddr,
+}
+
+/// Serves until it is told to stop, and says where it listens once it does.
+pub(crate) async fn serve_until(
+    config: Config,
+    stop: CancellationToken,
+    ready: impl FnOnce(Addresses),
+) -> anyhow::Result<()> {
     let http = bind("http", &config.listen).await?;
     let otlp_grpc = bind("otlp-grpc", &config.otlp_grpc).await?;
     let otlp_http = bind("otlp-http", &config.otlp_http).await?;
@@ -97,7 +115,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     eprintln!("ready");
     let engine = Engine::new(store.clone(), Limits::default())?;
+    let listening = Addresses { http: http.address, otlp_http: otlp_http.address };
     let servers = spawn_servers(&config, &store, engine.clone(), http, otlp_grpc, otlp_http, &stop)?;
+    ready(listening);
     stop.cancelled().await;
     // Requests that never end by themselves.
     engine.end_tails();
@@ -155,7 +175,7 @@ fn page(config: &Config, engine: Engine, endpoints: ui::Endpoints) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
     let pages = ui::router(ui::Ui { engine: engine.clone(), endpoints, version: env!("CARGO_PKG_VERSION") });
     let router = query::router(engine.clone())
-        .merge(diagnosis::router(engine))
+        .merge(diagnosis::router(diagnosis::Diagnostics::new(engine)))
         .merge(pages)
         .layer(axum::middleware::from_fn_with_state(guard, guard::check))
         .layer(CompressionLayer::new())
@@ -163,7 +183,7 @@ fn page(config: &Config, engine: Engine, endpoints: ui::Endpoints) -> Router {
     ui::security_headers(router)
 }
 
-async fn wait_for_signal(stop: CancellationToken) {
+pub(crate) async fn wait_for_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,

@@ -1,6 +1,6 @@
 //! What a diagnosis says, as people and programs read it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How a question was answered.
@@ -38,7 +38,7 @@ pub const SUSPECTS_MAX: usize = 10;
 pub(crate) const EVIDENCE_MAX: usize = 12;
 
 /// The minutes that a window was compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The first moment, in nanoseconds as text.
     pub from: String,
@@ -51,7 +51,7 @@ pub struct Baseline {
 }
 
 /// Somebody who may be the cause.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Suspect {
     /// The service.
     pub service: String,
@@ -62,7 +62,7 @@ pub struct Suspect {
     /// The instance, where it is one of several, or the only one.
     pub instance: Option<String>,
     /// The kind of fault.
-    pub kind: &'static str,
+    pub kind: String,
     /// What exactly.
     pub target: Value,
     /// From 0 to 1: the share of what is wrong that tells for this suspect.
@@ -74,10 +74,10 @@ pub struct Suspect {
 }
 
 /// Something that tells for a suspect.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// What kind it is.
-    pub kind: &'static str,
+    pub kind: String,
     /// It in a sentence.
     pub statement: String,
     /// What was found.
@@ -85,7 +85,7 @@ pub struct Evidence {
     /// What is usual.
     pub expected: Option<f64>,
     /// The unit of both.
-    pub unit: &'static str,
+    pub unit: String,
     /// SQL from which the number can be computed again.
     pub query: Option<String>,
     /// A page to look at.

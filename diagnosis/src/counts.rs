@@ -133,12 +133,12 @@ pub(crate) fn inside(rate: f64, trials: f64) -> f64 {
     rate.clamp(0.5 / trials, 1.0 - 0.5 / trials)
 }
 
-/// For neighbouring events of a context: by minute, the spans that had the first, and those of them that had the
+/// By context and two neighbouring events: by minute, the spans that had the first, and those of them that had the
 /// second too.
-pub(crate) fn pairs(
-    frame: &Frame,
-    minutes: &[ShapeCounts],
-) -> BTreeMap<(u32, u32, u32), Vec<(usize, u64, u64)>> {
+pub(crate) type Pairs = BTreeMap<(u32, u32, u32), Vec<(usize, u64, u64)>>;
+
+/// Counts neighbouring events.
+pub(crate) fn pairs(frame: &Frame, minutes: &[ShapeCounts]) -> Pairs {
     let mut shapes: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     for counts in minutes {
         for (context, of) in counts {

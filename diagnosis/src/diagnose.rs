@@ -55,7 +55,6 @@ struct Finding {
     reference: Reference,
     comparison: Option<Comparison>,
     candidates: Vec<Candidate>,
-    window: Vec<u32>,
     note: Option<(Status, String)>,
 }
 
@@ -177,7 +176,7 @@ fn find(material: Material) -> Finding {
     if let Some(note) = note {
         let note = Some((Status::NotEnough, note));
         let (reference, candidates) = (Reference::default(), Vec::new());
-        return Finding { frame, strains, reference, comparison: None, candidates, window, note };
+        return Finding { frame, strains, reference, comparison: None, candidates, note };
     }
     let mut reference = match baseline {
         Some(_) => given(&frame, &history),
@@ -190,7 +189,7 @@ fn find(material: Material) -> Finding {
     let candidates = rank(&frame, &window, &comparison, &strains);
     let note = (comparison.lost() <= ALPHA * comparison.votes.traces as f64)
         .then(|| (Status::Quiet, "nothing differs from the reference".to_owned()));
-    Finding { frame, strains, reference, comparison: Some(comparison), candidates, window, note }
+    Finding { frame, strains, reference, comparison: Some(comparison), candidates, note }
 }
 
 /// The reference that the asker named.
@@ -219,8 +218,6 @@ async fn explained(
         frame: &finding.frame,
         comparison,
         strains: &finding.strains,
-        reference: &finding.reference,
-        window: &finding.window,
         texts,
         from,
         to,

@@ -15,8 +15,7 @@ use crate::evidence::latency::Slow;
 use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Key, NONE};
 use crate::rank::{Accusation, Candidate, template_of};
-use crate::reference::Reference;
-use crate::votes::{Cause, Given, Place};
+use crate::votes::{Given, Place};
 
 /// Traces that are shown for a suspect.
 const EXAMPLES: usize = 3;
@@ -55,8 +54,6 @@ pub(crate) struct Explain<'a> {
     pub(crate) frame: &'a Frame,
     pub(crate) comparison: &'a Comparison,
     pub(crate) strains: &'a Strains,
-    pub(crate) reference: &'a Reference,
-    pub(crate) window: &'a [u32],
     pub(crate) texts: HashMap<String, String>,
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -89,7 +86,7 @@ impl Explain<'_> {
             namespace: service.namespace,
             environment: service.environment,
             instance: self.instance(candidate, &given),
-            kind: candidate.accusation.kind(),
+            kind: candidate.accusation.kind().to_owned(),
             target: self.target(&candidate.accusation, candidate.service),
             score: (candidate.score * 1e6).round() / 1e6,
             summary,
@@ -224,11 +221,11 @@ impl Explain<'_> {
             ),
         };
         vec![Evidence {
-            kind: if pair.is_new { "new_event" } else { "missing_event" },
+            kind: if pair.is_new { "new_event" } else { "missing_event" }.to_owned(),
             statement,
             value: Some(difference.now),
             expected: Some(difference.usual),
-            unit: "1",
+            unit: "1".to_owned(),
             query: Some(self.query_of_place(service, context, pair)),
             href: Some(self.search_page(
                 "spans",
@@ -257,7 +254,7 @@ impl Explain<'_> {
             && let Some(strain) = self.strains.get(name).and_then(|of| of.get(&resource))
         {
             evidence.push(Evidence {
-                kind: "metric",
+                kind: "metric".to_owned(),
                 statement: format!(
                     "{} of {} is {}; usual is {}",
                     strain.metric,
@@ -267,7 +264,7 @@ impl Explain<'_> {
                 ),
                 value: Some(strain.now),
                 expected: Some(strain.usual),
-                unit: if strain.unit == "By" { "By" } else { "1" },
+                unit: if strain.unit == "By" { "By" } else { "1" }.to_owned(),
                 query: Some(self.query_of_metric(&name.name, strain)),
                 href: None,
             });
@@ -282,7 +279,7 @@ impl Explain<'_> {
                 Key::Own(..) => ("own_time", format!("in {own} `{what}` itself")),
             };
             evidence.push(Evidence {
-                kind,
+                kind: kind.to_owned(),
                 statement: format!(
                     "{} {on}, in the median of {} spans; usual are {}",
                     milliseconds(slow.now),
@@ -291,7 +288,7 @@ impl Explain<'_> {
                 ),
                 value: Some(slow.now),
                 expected: Some(slow.usual),
-                unit: "ns",
+                unit: "ns".to_owned(),
                 query: Some(self.query_of_key(key)),
                 href: Some(
                     self.search_page("spans", &format!("service:{} name:{}", quoted(own), quoted(what))),
@@ -318,11 +315,11 @@ impl Explain<'_> {
             let (trace, span) =
                 (hex(&self.frame.traces[given.trace as usize]), hex(&self.frame.id[given.row as usize]));
             Evidence {
-                kind: "trace",
+                kind: "trace".to_owned(),
                 statement: format!("trace {trace} shows it"),
                 value: None,
                 expected: None,
-                unit: "",
+                unit: String::new(),
                 query: Some(format!("SELECT * FROM spans WHERE trace_id = '{trace}' ORDER BY start_time")),
                 href: Some(format!("/traces/{trace}?span={span}#s-{span}")),
             }
@@ -349,9 +346,4 @@ fn number(value: f64) -> String {
         _ => 4,
     };
     format!("{value:.digits$}")
-}
-
-/// Whether somebody is suspected because traces say so.
-pub(crate) fn is_seen(candidate: &Candidate) -> bool {
-    matches!(candidate.cause, Some(Cause::Code(_) | Cause::Slow(_)))
 }

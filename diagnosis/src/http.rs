@@ -3,24 +3,30 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::post;
+use axum::extract::{Path, RawQuery};
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use model::{Reader, TimeRange, UnixNanos};
-use query::{Engine, Failure, QueryError, json_answer};
+use query::{Failure, QueryError, json_answer};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::diagnose::{Question, diagnose};
+use crate::diagnose::Question;
+use crate::incidents::INCIDENTS_MAX;
+use crate::{Change, ChangeKind, Diagnostics};
 
 /// The longest question in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// The routes of diagnosis.
-pub fn router(engine: Engine) -> Router {
+pub fn router(diagnostics: Diagnostics) -> Router {
     Router::new()
         .route("/api/diagnose", post(answer))
+        .route("/api/incidents", get(incidents))
+        .route("/api/incidents/{id}", get(incident))
+        .route("/api/changes", get(changes).post(mark))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(engine)
+        .with_state(diagnostics)
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,13 +46,74 @@ struct AskedRange {
 }
 
 async fn answer(
-    State(engine): State<Engine>,
+    State(diagnostics): State<Diagnostics>,
     Extension(reader): Extension<Reader>,
     body: axum::body::Bytes,
 ) -> Result<Response, Failure> {
     let question = question(&body)?;
-    let diagnosis = diagnose(&engine, &reader, &question).await?;
+    let diagnosis = diagnostics.diagnose(&reader, &question).await?;
     Ok(json_answer(StatusCode::OK, &diagnosis))
+}
+
+async fn incidents(
+    State(diagnostics): State<Diagnostics>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let asked = query::Params::read(query.as_deref(), &["from", "to", "limit"])?;
+    let limit = asked.limit()?.min(INCIDENTS_MAX);
+    let incidents = diagnostics.incidents(&reader, asked.range()?, limit).await?;
+    Ok(json_answer(StatusCode::OK, &json!({ "incidents": incidents })))
+}
+
+async fn incident(
+    State(diagnostics): State<Diagnostics>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    Ok(json_answer(StatusCode::OK, &diagnostics.incident(&reader, &id).await?))
+}
+
+async fn changes(
+    State(diagnostics): State<Diagnostics>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let asked = query::Params::read(query.as_deref(), &["from", "to"])?;
+    let changes = diagnostics.changes(&reader, asked.range()?).await?;
+    Ok(json_answer(StatusCode::OK, &json!({ "changes": changes })))
+}
+
+/// A mark as it is made: now, if it names no time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    kind: ChangeKind,
+    service: String,
+    time: Option<Value>,
+    namespace: Option<String>,
+    environment: Option<String>,
+    version: Option<String>,
+    text: Option<String>,
+}
+
+async fn mark(
+    State(diagnostics): State<Diagnostics>,
+    Extension(reader): Extension<Reader>,
+    body: axum::body::Bytes,
+) -> Result<Response, Failure> {
+    let mark: Mark = serde_json::from_slice(&body).map_err(|error| QueryError::Bad {
+        message: format!("the body is no mark: {error}"),
+        position: None,
+        expected: vec![r#"{"kind":"deploy","service":"cart","version":"2.4.0"}"#.to_owned()],
+    })?;
+    let now = UnixNanos::now();
+    let given = mark.time.as_ref().filter(|given| !given.is_null());
+    let time = given.map_or(Ok(now), |given| self::time(given, now))?;
+    let Mark { kind, service, namespace, environment, version, text, .. } = mark;
+    let (time, source, id) = (time.0.to_string(), "api".to_owned(), String::new());
+    let change = Change { id, time, kind, service, namespace, environment, version, text, source };
+    Ok(json_answer(StatusCode::CREATED, &diagnostics.mark(&reader, change).await?))
 }
 
 fn question(body: &[u8]) -> Result<Question, QueryError> {

@@ -90,7 +90,7 @@ pub(crate) async fn rows(
     );
     let logs = format!(
         "SELECT trace_id, span_id, time, service_name, service_namespace, deployment_environment, severity_number,
-                template_id, attributes['logger.name'] AS logger,
+                template_id, coalesce(attributes['logger.name'], scope_name) AS logger,
                 coalesce(attributes['code.line.number'], attributes['code.lineno']) AS line
          FROM logs WHERE {} AND {} AND trace_id IS NOT NULL AND span_id IS NOT NULL{sampled}",
         within("time", ranges),

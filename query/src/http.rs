@@ -19,7 +19,7 @@ use crate::engine::{Engine, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
 pub use answer::{Failure, json_answer, request_id};
-use params::Params;
+pub use params::Params;
 
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;

@@ -24,7 +24,7 @@ pub use engine::{
     ServiceDetail, ServiceQuestion, Services, TAILS_MAX, Tail, TailEvent, Templates,
 };
 pub use error::QueryError;
-pub use http::{Failure, json_answer, request_id, router};
+pub use http::{Failure, Params, json_answer, request_id, router};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
 
 /// The most rows one answer holds.

@@ -191,9 +191,12 @@ impl SqlEngine {
         sql: &str,
         memory: Reservation,
     ) -> Result<SqlAnswer, QueryError> {
-        let deadline = tokio::time::Instant::now() + self.time;
-        self.run_within(snapshot, sql, memory, Most { rows: ROWS_MAX, bytes: ANSWER_BYTES_MAX, deadline })
-            .await
+        self.run_within(snapshot, sql, memory, self.most()).await
+    }
+
+    /// What an answer to somebody who asks may have, from now on.
+    fn most(&self) -> Most {
+        Most { rows: ROWS_MAX, bytes: ANSWER_BYTES_MAX, deadline: tokio::time::Instant::now() + self.time }
     }
 
     /// As [`Self::run`], within limits of its own.

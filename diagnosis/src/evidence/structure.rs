@@ -106,7 +106,7 @@ impl Place<'_> {
         }
         for (event, hits) in present {
             if event != START {
-                tests.extend(self.new(event, hits, all_then, all_now));
+                tests.extend(self.fresh(event, hits, all_then, all_now));
             }
         }
     }
@@ -181,7 +181,7 @@ impl Place<'_> {
         Some(Difference { context: self.context, pair, p, usual: usual.rate, now, spans, hits, follows })
     }
 
-    fn new(&self, event: u32, hits: u64, all_then: u64, all_now: u64) -> Option<Difference> {
+    fn fresh(&self, event: u32, hits: u64, all_then: u64, all_now: u64) -> Option<Difference> {
         let with = |shapes: &BTreeMap<u32, u64>| -> u64 {
             shapes
                 .iter()

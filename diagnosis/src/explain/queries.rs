@@ -3,7 +3,7 @@
 use super::Explain;
 use crate::evidence::resources::Strain;
 use crate::evidence::structure::Pair;
-use crate::frame::{Event, Key, NONE};
+use crate::frame::{Event, Key};
 use crate::load::{sql_text, sql_time};
 use crate::rank::template_of;
 
@@ -117,10 +117,6 @@ impl Explain<'_> {
         format!("/search?tab={tab}&q={}&t={}", encoded(q), encoded(&range))
     }
 
-    /// Whether a call has somebody who sends spans at its other end.
-    pub(super) fn has_callee(&self, row: u32) -> bool {
-        self.frame.callee[row as usize] != NONE
-    }
 }
 
 fn encoded(text: &str) -> String {

@@ -140,12 +140,15 @@ impl<'a> Numbered<'a> {
     }
 }
 
+/// Name, namespace and environment.
+type ServiceTexts<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
 /// The services of rows.
 pub(super) struct Services<'a> {
     name: Texts<'a>,
     namespace: Texts<'a>,
     environment: Texts<'a>,
-    last: Option<((Option<&'a str>, Option<&'a str>, Option<&'a str>), u32)>,
+    last: Option<(ServiceTexts<'a>, u32)>,
 }
 
 impl<'a> Services<'a> {

@@ -7,11 +7,11 @@ use crate::error::QueryError;
 use crate::{LIMIT_DEFAULT, LIMIT_MAX, times};
 
 /// Parameters by name.
-pub(super) struct Params(Vec<(String, String)>);
+pub struct Params(Vec<(String, String)>);
 
 impl Params {
     /// Reads a query string that may have these parameters, each once.
-    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, QueryError> {
+    pub fn read(query: Option<&str>, known: &[&str]) -> Result<Self, QueryError> {
         let mut params: Vec<(String, String)> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if !known.contains(&key.as_ref()) {
@@ -38,12 +38,12 @@ impl Params {
     }
 
     /// A text that may be absent.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
     /// The range of `from` and `to`.
-    pub(super) fn range(&self) -> Result<TimeRange, QueryError> {
+    pub fn range(&self) -> Result<TimeRange, QueryError> {
         let now = UnixNanos::now();
         let time = |name: &str| self.get(name).map(|text| times::parse(text, now)).transpose();
         let range = TimeRange { from: time("from")?, to: time("to")? };
@@ -55,13 +55,18 @@ impl Params {
         }
     }
 
+    /// How many rows are wanted.
+    pub fn limit(&self) -> Result<usize, QueryError> {
+        Ok(self.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT))
+    }
+
     /// A search.
     pub(super) fn search(&self) -> Result<Search, QueryError> {
         let facets = self.get("facets").unwrap_or_default();
         Ok(Search {
             q: self.get("q").unwrap_or_default().to_owned(),
             range: self.range()?,
-            limit: self.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
+            limit: self.limit()?,
             cursor: self.get("cursor").map(str::to_owned),
             facets: facets
                 .split(',')

@@ -67,8 +67,11 @@ fn of_parts(outer: &Aggregate) -> Result<Option<LogicalPlan>> {
     Ok(Some(LogicalPlan::Projection(Projection::try_new(columns, collapsed)?)))
 }
 
-/// The aggregation below, and the expressions of this one over its columns: nothing but projections may lie between.
-fn down(outer: &Aggregate) -> Result<Option<(&Aggregate, Vec<Expr>, Vec<Expr>)>> {
+/// An aggregation, and groups and aggregates of the one above it over its columns.
+type Below<'a> = (&'a Aggregate, Vec<Expr>, Vec<Expr>);
+
+/// The aggregation below: nothing but projections may lie between.
+fn down(outer: &Aggregate) -> Result<Option<Below<'_>>> {
     let (mut groups, mut aggregates) = (outer.group_expr.clone(), outer.aggr_expr.clone());
     let mut plan = outer.input.as_ref();
     loop {

@@ -13,3 +13,4 @@ mod tail;
 mod search_and_sql;
 mod services;
 mod readme;
+mod demo;

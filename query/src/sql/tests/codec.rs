@@ -151,7 +151,9 @@ struct Sessions<'a> {
 
 impl<'a> Sessions<'a> {
     fn new(fixture: &'a Fixture) -> Self {
-        let engine = || SqlEngine::new(Arc::clone(&fixture.budget), Limits::default()).unwrap();
+        let threads = Arc::new(Threads::new().unwrap());
+        let engine =
+            || SqlEngine::new(Arc::clone(&fixture.budget), Arc::clone(&threads), Limits::default()).unwrap();
         Self { fixture, planner: engine(), worker: engine() }
     }
 
