@@ -106,11 +106,13 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
 /// Finds the server that the shop sends to, or starts one.
 async fn receiver(args: &DemoArgs) -> anyhow::Result<Receiver> {
     if let Some(url) = &args.url {
+        let place = place(url)
+            .with_context(|| format!("{url} is no address to send to: write it as http://HOST:PORT"))?;
+        connect(&place).await.with_context(|| format!("no one listens on {place}"))?;
         return Ok(Receiver { url: url.clone(), page: None, server: None });
     }
     let otlp_http = args.otlp_http.as_deref().unwrap_or(OTLP_HTTP);
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(otlp_http)).await;
-    if let Ok(Ok(_)) = connected {
+    if connect(otlp_http).await.is_ok() {
         eprintln!("demo: a server listens on {otlp_http} already");
         let page = format!("http://{}/", args.listen.as_deref().unwrap_or(LISTEN));
         return Ok(Receiver { url: format!("http://{otlp_http}"), page: Some(page), server: None });
@@ -125,6 +127,20 @@ async fn receiver(args: &DemoArgs) -> anyhow::Result<Receiver> {
         page: Some(format!("http://{}/", addresses.http)),
         server: Some(server),
     })
+}
+
+/// The host and port of an address.
+fn place(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let ports = [("http", 80), ("https", 443)];
+    let (_, port) = ports.into_iter().find(|(scheme, _)| uri.scheme_str() == Some(scheme))?;
+    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(port)))
+}
+
+/// Whether someone listens.
+async fn connect(place: &str) -> io::Result<()> {
+    tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(place)).await??;
+    Ok(())
 }
 
 async fn start_server(args: &DemoArgs) -> anyhow::Result<(Server, Addresses)> {
@@ -215,7 +231,11 @@ fn turned(fault: Fault, phase: Phase, page: Option<&str>) -> String {
     said.push_str(&format!("demo: right is: {}, kind {}, {}\n", label.place(), label.kind, label.target));
     match page {
         Some(page) => {
-            said.push_str(&format!("demo: in a minute, open {page} or run `causeway why --since 10m`"))
+            let url = match page == format!("http://{LISTEN}/") {
+                true => String::new(),
+                false => format!(" --url {}", page.trim_end_matches('/')),
+            };
+            said.push_str(&format!("demo: in a minute, open {page} or run `causeway why --since 10m{url}`"));
         }
         None => said.push_str("demo: in a minute, ask the server that gets the telemetry"),
     }
@@ -269,6 +289,21 @@ mod tests {
         ] {
             let at = |seconds| Phase::at(&args(line), Duration::from_secs(seconds));
             assert_eq!([at(10), at(60), at(100), at(130)], phases, "{line}");
+        }
+    }
+
+    #[test]
+    fn addresses_to_send_to() {
+        for (url, expected) in [
+            ("http://127.0.0.1:4318", Some("127.0.0.1:4318")),
+            ("http://collector.example/", Some("collector.example:80")),
+            ("https://collector.example/otlp", Some("collector.example:443")),
+            ("http://[::1]:4318", Some("[::1]:4318")),
+            ("127.0.0.1:4318", None),
+            ("collector", None),
+            ("", None),
+        ] {
+            assert_eq!(place(url).as_deref(), expected, "{url}");
         }
     }
 

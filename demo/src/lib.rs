@@ -1,8 +1,8 @@
 //! A small shop of instrumented services that can break: what `causeway demo` shows, and what diagnosis is tested on.
 //!
-//! [`shop`] describes it as data: services, operations step by step, log statements, data bases, queues. Interpreters
-//! walk that description ([`walk`]) on instances ([`node`]) that have processors, memory, locks and pools to wait for.
-//! [`fault`] lists what can break with what a diagnosis should say; [`effects`] makes it happen. [`world`] is what
+//! [`shop`] describes it as data: services, operations step by step, log statements, data bases, queues. An interpreter
+//! walks that description (`walk`) on instances (`node`) that have processors, memory, locks and pools to wait for.
+//! [`fault`] lists what can break with what a diagnosis should say; `effects` makes it happen. `world` is what
 //! differs between the two times in which the shop runs:
 //!
 //! - [`model`]: simulated time. A plan with a seed becomes OTLP messages, the same bytes every time.

@@ -1,5 +1,5 @@
 //! The shop in real time: every node listens on a port of loopback, calls others over HTTP with `traceparent`, and
-//! exports through its own OpenTelemetry SDK ([`sdk`]) with its own resource.
+//! exports through its own OpenTelemetry SDK (`sdk.rs`) with its own resource.
 //!
 //! All nodes are tasks of this one process. So what a real one would read off the operating system is that of a small
 //! model of each node: its processors are permits that requests wait for and whose use is measured, its memory is a

@@ -1,6 +1,6 @@
 //! The shop in simulated time: a plan with a seed becomes OTLP messages with times of its own.
 //!
-//! It is a discrete-event simulation. The shop's tasks are futures that wait on a clock of their own ([`clock`]), which
+//! It is a discrete-event simulation. The shop's tasks are futures that wait on a clock of their own (`clock.rs`), which
 //! jumps to the next time at which something happens; so a day takes seconds, and queues, locks, timeouts and retries
 //! come about as they do in the real shop. All chance comes from the seed: the same plan gives the same bytes.
 //!

@@ -1,7 +1,7 @@
 //! The shop as data: which services there are, what each operation does step by step, and what it writes.
 //!
 //! Both times in which the shop runs walk this description, so their telemetry looks alike. Times are medians of
-//! distributions with a heavy tail ([`crate::world::Dice::spread`]).
+//! distributions with a heavy tail (`Dice::spread`).
 
 mod front;
 mod trade;

@@ -58,15 +58,21 @@ pub(crate) const CHANGES_MAX: usize = 1_000;
 
 impl Change {
     fn check(&self) -> Result<UnixNanos, QueryError> {
-        let names = [Some(&self.service), self.namespace.as_ref(), self.environment.as_ref(), self.version.as_ref()];
+        let names =
+            [Some(&self.service), self.namespace.as_ref(), self.environment.as_ref(), self.version.as_ref()];
         if self.service.is_empty() || names.into_iter().flatten().any(|name| name.len() > NAME_BYTES_MAX) {
             let message = format!("a mark names a service; names have 1 to {NAME_BYTES_MAX} bytes");
             return Err(QueryError::invalid(message));
         }
         if self.text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-            return Err(QueryError::invalid(format!("the text of a mark has {TEXT_BYTES_MAX} bytes at most")));
+            return Err(QueryError::invalid(format!(
+                "the text of a mark has {TEXT_BYTES_MAX} bytes at most"
+            )));
         }
-        self.time.parse().map(UnixNanos).map_err(|_| QueryError::invalid("the time of a mark is in nanoseconds"))
+        self.time
+            .parse()
+            .map(UnixNanos)
+            .map_err(|_| QueryError::invalid("the time of a mark is in nanoseconds"))
     }
 }
 

@@ -59,7 +59,7 @@ struct Finding {
 }
 
 /// Answers a question.
-pub async fn diagnose(
+pub(crate) async fn diagnose(
     engine: &Engine,
     reader: &Reader,
     question: &Question,
@@ -214,14 +214,7 @@ async fn explained(
         return Ok(Diagnosis::without(Status::NotEnough, "nothing could be compared"));
     };
     let texts = crate::explain::templates(engine, reader, &finding.candidates).await?;
-    let explain = Explain {
-        frame: &finding.frame,
-        comparison,
-        strains: &finding.strains,
-        texts,
-        from,
-        to,
-    };
+    let explain = Explain { frame: &finding.frame, comparison, strains: &finding.strains, texts, from, to };
     let suspects: Vec<Suspect> =
         finding.candidates.iter().take(SUSPECTS_MAX).map(|candidate| explain.suspect(candidate)).collect();
     let message = match suspects.first() {

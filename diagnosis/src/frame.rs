@@ -252,6 +252,11 @@ impl Frame {
         })
     }
 
+    #[expect(dead_code, reason = "deploys are told by it next")]
+    pub(crate) fn version_text(&self, version: u32) -> &str {
+        self.versions.get(version).map_or("", String::as_str)
+    }
+
     pub(crate) fn service_name(&self, service: u32) -> &str {
         self.services.get(service).map_or("", |service| service.name.as_str())
     }

@@ -1,9 +1,9 @@
 //! The API of diagnosis over HTTP. Who asks stands in the request's extensions as a [`Reader`].
 
 use axum::extract::State;
+use axum::extract::{Path, RawQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::extract::{Path, RawQuery};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use model::{Reader, TimeRange, UnixNanos};

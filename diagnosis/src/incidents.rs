@@ -102,7 +102,7 @@ impl Diagnostics {
     }
 
     /// Writes an incident down, in the place of what was known of it.
-    pub(crate) async fn put_incident(&self, reader: &Reader, incident: &Incident) -> Result<(), QueryError> {
+    pub async fn put_incident(&self, reader: &Reader, incident: &Incident) -> Result<(), QueryError> {
         self.put(reader, Collection::Incidents, incident.record()?).await
     }
 }

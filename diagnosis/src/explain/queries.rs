@@ -116,7 +116,6 @@ impl Explain<'_> {
         let range = format!("{}..{}", self.from, self.to);
         format!("/search?tab={tab}&q={}&t={}", encoded(q), encoded(&range))
     }
-
 }
 
 fn encoded(text: &str) -> String {

@@ -45,6 +45,17 @@ fn the_demo_starts_a_server_and_keeps_what_it_sent() {
 }
 
 #[test]
+fn an_address_where_no_one_listens_is_told() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", free.local_addr().expect("it has an address"));
+    drop(free);
+    let output = causeway(&["demo", "--url", &url]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("causeway: no one listens on 127.0.0.1:"), "{said}");
+}
+
+#[test]
 fn the_demo_lists_its_faults() {
     let output = causeway(&["demo", "--list"]);
     let text = String::from_utf8(output.stdout).expect("text is UTF-8");
