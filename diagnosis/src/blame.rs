@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::evidence::latency::Slow;
 use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Key};
-use crate::stats::{ALPHA, KAPPA, evidence};
+use crate::stats::{ALPHA, KAPPA, believed, evidence};
 
 /// Own times by key.
 pub(crate) type Latency = BTreeMap<u32, Slow>;
@@ -34,14 +34,16 @@ pub(crate) fn blame(frame: &Frame, latency: &Latency, strains: &Strains) -> BTre
         }
     }
     let share = |service: u32| {
-        let count =
-            |parts: &BTreeMap<u32, BTreeSet<Part>>| parts.get(&service).map_or(0, BTreeSet::len) as f64;
-        let of_parts = (count(&grown) + 1.0) / (count(&parts) + 2.0);
+        // Its own code does not tell against a slow network.
+        let of = |counts: &dyn Fn(&Part) -> bool| {
+            let count = |parts: &BTreeMap<u32, BTreeSet<Part>>| {
+                parts.get(&service).map_or(0, |parts| parts.iter().filter(|part| counts(part)).count()) as f64
+            };
+            (count(&grown) + 1.0) / (count(&parts) + 2.0)
+        };
+        let of_parts = of(&|_| true).max(of(&|part| *part != Part::Own));
         let cpu = frame.services.get(service).and_then(|name| strains.get(name)?.get(&Resource::Cpu));
-        let of_cpu = cpu.map_or(0.0, |strain| {
-            let weight = evidence(strain.p);
-            weight / (1.0 + weight)
-        });
+        let of_cpu = cpu.map_or(0.0, |strain| believed(evidence(strain.p) * strain.full));
         1.0 - (1.0 - of_parts) * (1.0 - of_cpu)
     };
     let mut blamed = BTreeMap::new();

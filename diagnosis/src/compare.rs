@@ -10,7 +10,7 @@ use crate::evidence::structure::{Structure, structure};
 use crate::frame::Frame;
 use crate::reference::Reference;
 use crate::stats::quantile;
-use crate::votes::{Ballot, Cause, Votes};
+use crate::votes::{Ballot, Cause, Votes, usual_callees};
 
 /// Into how many parts a short history is cut, on either side of the window.
 const PARTS: usize = 6;
@@ -38,23 +38,33 @@ impl Comparison {
 }
 
 /// Compares a window with its reference. Where a service logs in the window and in none of the minutes of the reference,
-/// other minutes of the history join for what is logged.
+/// other minutes of the history join for what is logged; not without a history.
 pub(crate) fn compare(
     frame: &Frame,
     window: &[u32],
-    history: &[u32],
+    history: Option<&[u32]>,
     reference: &[u32],
     strains: &Strains,
 ) -> Comparison {
-    let with_logs = with_logs(frame, window, history, reference);
+    let with_logs = match history {
+        Some(history) => with_logs(frame, window, history, reference),
+        None => reference.to_vec(),
+    };
     let (logging, ever) = counts::logging(frame, window, &with_logs);
     let structure = structure(frame, window, &with_logs, &logging);
     let is_broken = |row: &u32| structure.of_row(frame, *row, &logging).is_some();
     let broken: HashSet<u32> = window.iter().copied().filter(is_broken).collect();
     let latency = latency(frame, window, reference, &broken);
     let blamed = blame(frame, &latency, strains);
-    let ballot =
-        Ballot { frame, structure: &structure, logging: &logging, latency: &latency, blamed: &blamed };
+    let callees = usual_callees(frame, reference);
+    let ballot = Ballot {
+        frame,
+        structure: &structure,
+        logging: &logging,
+        latency: &latency,
+        blamed: &blamed,
+        callees: &callees,
+    };
     let (votes, usual) = (ballot.count(window), ballot.count(reference));
     let beyond = votes.beyond(&usual);
     Comparison { structure, latency, blamed, logging, ever, votes, beyond }
@@ -101,7 +111,7 @@ pub(crate) fn contrast(
             if traces.len() < TRACES_MIN {
                 continue;
             }
-            let lost = compare(frame, window, history, &rows, strains).lost();
+            let lost = compare(frame, window, None, &rows, strains).lost();
             if of_side.as_ref().is_none_or(|(most, ..)| lost >= *most) {
                 of_side = Some((lost, rows, format!("{part} of {PARTS} parts of those {name} the window")));
             }

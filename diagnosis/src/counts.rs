@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::frame::{Frame, NONE};
-use crate::stats::{median, spread};
+use crate::stats::{ALPHA, at_least, median, spread};
 
 /// Nanoseconds of a minute.
 pub(crate) const MINUTE: i64 = 60_000_000_000;
 /// Spans of a block of minutes whose rate is believed.
-const BLOCK_SPANS: u64 = 10;
+const BLOCK_SPANS: f64 = 5.0;
 
 /// How many spans of each context had each shape.
-pub(crate) type ShapeCounts = BTreeMap<u32, BTreeMap<u32, u64>>;
+///
+/// Spans of one trace are not independent: the counts of a context are scaled down to its number of traces (design
+/// effect, Kish 1965).
+pub(crate) type ShapeCounts = BTreeMap<u32, BTreeMap<u32, f64>>;
 
 /// Services whose logs can be compared: which log in the window and in the reference. `Every` takes what there is.
 #[derive(Debug, Clone)]
@@ -51,6 +54,7 @@ pub(crate) fn shapes(frame: &Frame, rows: &[u32], logging: &Logging) -> ShapeCou
         }
     };
     let mut counts = ShapeCounts::new();
+    let mut traces: BTreeMap<u32, HashSet<u32>> = BTreeMap::new();
     for row in rows {
         let service = frame.service[*row as usize];
         if let Some(logged) = &logged
@@ -60,7 +64,13 @@ pub(crate) fn shapes(frame: &Frame, rows: &[u32], logging: &Logging) -> ShapeCou
             continue;
         }
         let context = frame.context[*row as usize];
-        *counts.entry(context).or_default().entry(logging.shape(frame, *row)).or_default() += 1;
+        *counts.entry(context).or_default().entry(logging.shape(frame, *row)).or_default() += 1.0;
+        traces.entry(context).or_default().insert(frame.trace[*row as usize]);
+    }
+    for (context, shapes) in &mut counts {
+        let spans: f64 = shapes.values().sum();
+        let scale = traces.get(context).map_or(0, HashSet::len) as f64 / spans;
+        shapes.values_mut().for_each(|count| *count *= scale.min(1.0));
     }
     counts
 }
@@ -73,7 +83,7 @@ pub(crate) fn by_minute(frame: &Frame, rows: &[u32]) -> BTreeMap<i64, Vec<u32>> 
 }
 
 /// Spans that there were, and those of them that count.
-pub(crate) type Trials = (u64, u64);
+pub(crate) type Trials = (f64, f64);
 
 /// The robust rate of blocks of trials, and by how much more than by chance the blocks differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,48 +94,57 @@ pub(crate) struct Rate {
     pub(crate) trials: f64,
 }
 
-/// The weighted median of the rates of blocks, with the over-dispersion of a quasi-binomial law, by the median of the
-/// Pearson residuals instead of their mean square. The trials are in order of time.
+/// The rate of most minutes, with the over-dispersion of a quasi-binomial law, by the median of the Pearson residuals
+/// instead of their mean square. First the weighted median of the rates of blocks; then every minute whose count is not
+/// improbable under it is pooled, so that a minority with a fault is left out. The trials are in order of time.
 pub(crate) fn pooled(minutes: impl IntoIterator<Item = Trials>) -> Option<Rate> {
-    let mut blocks: Vec<Trials> = Vec::new();
-    let (mut trials, mut hits) = (0, 0);
-    for (n, k) in minutes {
-        (trials, hits) = (trials + n, hits + k);
-        if trials >= BLOCK_SPANS {
-            blocks.push((trials, hits));
-            (trials, hits) = (0, 0);
+    let minutes: Vec<Trials> = minutes.into_iter().filter(|(n, _)| *n > 0.0).collect();
+    let (mut blocks, mut block): (Vec<Trials>, Trials) = (Vec::new(), (0.0, 0.0));
+    for (n, k) in &minutes {
+        block = (block.0 + n, block.1 + k);
+        if block.0 >= BLOCK_SPANS {
+            blocks.push(std::mem::take(&mut block));
         }
     }
-    if trials > 0 {
-        match blocks.last_mut() {
-            Some(last) => *last = (last.0 + trials, last.1 + hits),
-            None => blocks.push((trials, hits)),
-        }
-    }
-    let all: f64 = blocks.iter().map(|(n, _)| *n as f64).sum();
     if blocks.len() < 3 {
-        let hits: u64 = blocks.iter().map(|(_, k)| *k).sum();
-        return (all > 0.0).then(|| Rate { rate: hits as f64 / all, dispersion: 1.0, trials: all });
+        return simple(&minutes).map(|(rate, trials)| Rate { rate, dispersion: 1.0, trials });
     }
-    let of = |(n, k): &Trials| *k as f64 / *n as f64;
-    let mut ordered = blocks.clone();
-    ordered.sort_by(|a, b| of(a).total_cmp(&of(b)));
+    let middle = middle(blocks);
+    let likely = |(n, k): &&Trials| {
+        let (spans, hits) = (n.round() as u64, k.round() as u64);
+        let more = at_least(hits, spans, middle);
+        let less = at_least(spans.saturating_sub(hits), spans, 1.0 - middle);
+        more.min(less) >= ALPHA
+    };
+    let mut kept: Vec<Trials> = minutes.iter().filter(likely).copied().collect();
+    if kept.is_empty() {
+        kept = minutes;
+    }
+    let (rate, trials) = simple(&kept)?;
+    let safe = inside(rate, trials);
+    let residual = |(n, k): &Trials| (k - n * rate).abs() / (n * safe * (1.0 - safe) + 0.25).sqrt();
+    let residuals: Vec<f64> = kept.iter().map(residual).collect();
+    Some(Rate { rate, dispersion: spread(&residuals, 0.0).powi(2).max(1.0), trials })
+}
+
+/// All trials as one: rate and number.
+fn simple(trials: &[Trials]) -> Option<(f64, f64)> {
+    let all: f64 = trials.iter().map(|(n, _)| n).sum();
+    let hits: f64 = trials.iter().map(|(_, k)| k).sum();
+    (all > 0.0).then(|| (hits / all, all))
+}
+
+/// The weighted median of the rates of blocks, off never and always.
+fn middle(mut blocks: Vec<Trials>) -> f64 {
+    let half = blocks.iter().map(|(n, _)| n).sum::<f64>() / 2.0;
+    let of = |(n, k): &Trials| k / n;
+    blocks.sort_by(|a, b| of(a).total_cmp(&of(b)).then(a.0.total_cmp(&b.0)));
     let mut below = 0.0;
-    let middle = ordered.iter().find(|(n, _)| {
-        below += *n as f64;
-        below >= all / 2.0
+    let found = blocks.iter().find(|(n, _)| {
+        below += n;
+        below >= half
     });
-    let rate = middle.map_or(0.0, of);
-    let safe = inside(rate, all);
-    let residuals: Vec<f64> = blocks
-        .iter()
-        .map(|(n, k)| {
-            let (n, k) = (*n as f64, *k as f64);
-            (k - n * rate).abs() / (n * safe * (1.0 - safe) + 0.25).sqrt()
-        })
-        .collect();
-    let dispersion = spread(&residuals, 0.0).powi(2).max(1.0);
-    Some(Rate { rate, dispersion, trials: all })
+    found.map_or(0.0, |(n, k)| (k + 0.5) / (n + 1.0))
 }
 
 /// A rate that is neither never nor always: as far from them as so many trials can tell.
@@ -135,7 +154,7 @@ pub(crate) fn inside(rate: f64, trials: f64) -> f64 {
 
 /// By context and two neighbouring events: by minute, the spans that had the first, and those of them that had the
 /// second too.
-pub(crate) type Pairs = BTreeMap<(u32, u32, u32), Vec<(usize, u64, u64)>>;
+pub(crate) type Pairs = BTreeMap<(u32, u32, u32), Vec<(usize, f64, f64)>>;
 
 /// Counts neighbouring events.
 pub(crate) fn pairs(frame: &Frame, minutes: &[ShapeCounts]) -> Pairs {
@@ -156,15 +175,15 @@ pub(crate) fn pairs(frame: &Frame, minutes: &[ShapeCounts]) -> Pairs {
             let mut trials = Vec::new();
             for (at, counts) in minutes.iter().enumerate() {
                 let Some(of) = counts.get(&context) else { continue };
-                let (mut n, mut k) = (0, 0);
+                let (mut n, mut k) = (0.0, 0.0);
                 for (shape, count) in of {
                     let events = events(*shape);
                     if events.contains(&first) {
                         n += count;
-                        k += if events.contains(&second) { *count } else { 0 };
+                        k += if events.contains(&second) { *count } else { 0.0 };
                     }
                 }
-                if n > 0 {
+                if n > 0.0 {
                     trials.push((at, n, k));
                 }
             }
@@ -207,9 +226,11 @@ mod tests {
             assert!((found.rate - rate).abs() < 1e-9, "{minutes:?}: {found:?}");
             assert_eq!(found.dispersion > 1.0, dispersed, "{minutes:?}: {found:?}");
         };
-        check(&[(4, 4), (6, 5)], 0.9, false);
-        check(&[(10, 10), (10, 10), (10, 10), (10, 0)], 1.0, false);
-        check(&[(100, 90), (100, 50), (100, 10), (100, 70), (100, 30)], 0.5, true);
+        check(&[(4.0, 4.0), (6.0, 5.0)], 0.9, false);
+        // A minority has a fault.
+        check(&[(10.0, 10.0), (10.0, 10.0), (10.0, 10.0), (10.0, 0.0)], 1.0, false);
+        check(&[(5.0, 5.0), (5.0, 4.0), (5.0, 5.0), (5.0, 5.0), (5.0, 0.0), (5.0, 1.0)], 0.95, false);
+        check(&[(200.0, 100.0), (200.0, 125.0), (200.0, 75.0), (200.0, 123.0), (200.0, 79.0)], 0.502, true);
         assert_eq!(pooled([]), None);
     }
 }

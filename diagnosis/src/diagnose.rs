@@ -185,7 +185,8 @@ fn find(material: Material) -> Finding {
     if reference.is_short() && baseline.is_none() {
         reference = contrast(&frame, &window, &history, reference, (from, to), &strains);
     }
-    let comparison = compare(&frame, &window, &history, &reference.rows, &strains);
+    let others = (!reference.is_short()).then_some(history.as_slice());
+    let comparison = compare(&frame, &window, others, &reference.rows, &strains);
     let candidates = rank(&frame, &window, &comparison, &strains);
     let note = (comparison.lost() <= ALPHA * comparison.votes.traces as f64)
         .then(|| (Status::Quiet, "nothing differs from the reference".to_owned()));

@@ -35,7 +35,7 @@ pub(crate) async fn templates(
         .accusation
     {
         Accusation::Code { from, to, .. } => Some([from.clone(), to.clone()]),
-        Accusation::Slowed(_) => None,
+        _ => None,
     });
     let ids: std::collections::BTreeSet<String> =
         named.flatten().flatten().filter_map(|name| template_of(&name).map(str::to_owned)).collect();
@@ -68,6 +68,7 @@ impl Explain<'_> {
             Accusation::Code { place: Some(place), .. } => self.of_place(candidate.service, *place),
             Accusation::Code { place: None, .. } => Vec::new(),
             Accusation::Slowed(kind) => self.of_slowness(candidate.service, *kind),
+            Accusation::Gone | Accusation::Peer(_) => Vec::new(),
         };
         evidence.extend(self.examples(&given));
         evidence.truncate(EVIDENCE_MAX);
@@ -75,8 +76,7 @@ impl Explain<'_> {
         let share = candidate.votes / self.comparison.votes.traces as f64;
         let summary = match candidate.votes > 0.0 {
             true => format!(
-                "{what}; it tells for {:.0} % of what is wrong and {:.1} % of the traces of this window",
-                candidate.score * 100.0,
+                "{what}; so much as {:.1} % of the requests of this window is lost by it",
                 share * 100.0
             ),
             false => what,
@@ -120,6 +120,11 @@ impl Explain<'_> {
             Accusation::Code { .. } => {
                 format!("{service} does something else than usual, and its logs do not say where")
             }
+            Accusation::Gone => format!("calls to {service} do not arrive, or are not answered"),
+            Accusation::Peer(Some(name)) => {
+                format!("calls `{name}` of {service} fail or end otherwise than usual")
+            }
+            Accusation::Peer(None) => format!("what {service} calls fails or ends otherwise than usual"),
             Accusation::Slowed(Slowed::Code) => format!("the code of {service} takes longer than usual"),
             Accusation::Slowed(Slowed::Network) => {
                 format!("calls to and from {service} spend more time on the way than usual")
@@ -148,6 +153,10 @@ impl Explain<'_> {
             Accusation::Code { from, to, .. } => {
                 let text = |name: &Option<String>| name.as_deref().map(|name| self.text(name).to_owned());
                 json!({ "type": "code", "from": text(from), "to": text(to) })
+            }
+            Accusation::Gone => json!({ "type": "instance", "instance": null }),
+            Accusation::Peer(name) => {
+                json!({ "type": "edge", "from": self.frame.service_name(service), "to": name })
             }
             Accusation::Slowed(Slowed::Code) => json!({ "type": "code", "from": null, "to": null }),
             Accusation::Slowed(Slowed::Network) => json!({ "type": "resource", "resource": "network" }),
@@ -208,13 +217,13 @@ impl Explain<'_> {
         let (before, after) = (self.text(&before), self.text(&after));
         let statement = match pair.is_new {
             true => format!(
-                "`{after}` happens in {:.1} % of {} spans {operation}; usual are {:.1} %",
+                "`{after}` happens in {:.1} % of {:.0} traces with {operation}; usual are {:.1} %",
                 difference.now * 100.0,
                 difference.spans,
                 difference.usual * 100.0
             ),
             false => format!(
-                "after `{before}`, `{after}` follows in {:.1} % of {} spans {operation}; usual are {:.1} %",
+                "after `{before}`, `{after}` follows in {:.1} % of {:.0} traces with {operation}; usual are {:.1} %",
                 difference.now * 100.0,
                 difference.spans,
                 difference.usual * 100.0

@@ -6,10 +6,10 @@ use crate::blame::{Slowed, slowed};
 use crate::compare::Comparison;
 use crate::counts::Logging;
 use crate::evidence::resources::{Resource, Strains};
-use crate::evidence::structure::Pair;
-use crate::frame::{Event, FAILED, Frame, START};
+use crate::evidence::structure::{Pair, is_error};
+use crate::frame::{Event, Frame, START};
 use crate::load::TEMPLATE;
-use crate::stats::{ALPHA, evidence};
+use crate::stats::{ALPHA, believed, evidence};
 use crate::votes::{Cause, Place};
 
 /// Places in the code of one service that are told.
@@ -32,6 +32,10 @@ pub(crate) enum Accusation {
         place: Option<Place>,
     },
     Slowed(Slowed),
+    /// It does not answer, or not on this instance.
+    Gone,
+    /// What it calls does not answer as usual: the name of the call.
+    Peer(Option<String>),
 }
 
 /// A service that may be the cause, and why.
@@ -68,14 +72,24 @@ pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &
             Cause::Slow(_) => {
                 let kinds = slowed(frame, service, &found.latency, &found.blamed, strains);
                 let likely = kinds.into_iter().filter(|(_, share)| *share > LIKELY_MIN);
-                candidates.extend(likely.map(|(kind, part)| of(Accusation::Slowed(kind), part)));
+                candidates.extend(likely.map(|(kind, part)| {
+                    // A witness outside of the traces at most doubles it.
+                    let witness = witness(frame, service, kind, strains);
+                    of(Accusation::Slowed(kind), part * (1.0 + witness))
+                }));
             }
+            Cause::Gone(_) => candidates.push(of(Accusation::Gone, 1.0)),
+            Cause::Peer(_) => candidates.push(of(Accusation::Peer(peer(frame, found, *cause)), 1.0)),
         }
     }
     if found.lost() <= ALPHA * found.votes.traces as f64 {
         candidates.extend(errors_as_always(frame, window, found));
     }
     candidates.extend(harmless(frame, strains));
+    // With a witness a score can be 2: from 0 to 1, in the same order.
+    for candidate in &mut candidates {
+        candidate.score *= 1.5 / (1.0 + candidate.score);
+    }
     let key = |candidate: &Candidate| (candidate.score * 1e9).round() as i64;
     candidates.sort_by(|a, b| (key(b), a.service, &a.accusation).cmp(&(key(a), b.service, &b.accusation)));
     let mut seen = BTreeSet::new();
@@ -84,12 +98,31 @@ pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &
 }
 
 /// What makes two accusations one.
-fn same(accusation: &Accusation) -> (Option<Slowed>, Option<String>, Option<String>) {
+fn same(accusation: &Accusation) -> Accusation {
     match accusation {
-        Accusation::Code { from, to, .. } => (None, from.clone(), to.clone()),
-        Accusation::Slowed(Slowed::Code) => (None, None, None),
-        Accusation::Slowed(kind) => (Some(*kind), None, None),
+        Accusation::Code { from, to, .. } => {
+            Accusation::Code { from: from.clone(), to: to.clone(), place: None }
+        }
+        Accusation::Slowed(Slowed::Code) => Accusation::Code { from: None, to: None, place: None },
+        other => other.clone(),
     }
+}
+
+/// How much the unusual resource itself tells for being the cause.
+fn witness(frame: &Frame, service: u32, kind: Slowed, strains: &Strains) -> f64 {
+    let Slowed::By(resource) = kind else { return 0.0 };
+    let strain = frame.services.get(service).and_then(|name| strains.get(name)?.get(&resource));
+    strain.map_or(0.0, |strain| believed(evidence(strain.p) * strain.full))
+}
+
+/// The name of the calls that do not answer as usual, which most votes are for.
+fn peer(frame: &Frame, found: &Comparison, cause: Cause) -> Option<String> {
+    let mut names: BTreeMap<u32, f64> = BTreeMap::new();
+    for given in found.votes.given.iter().filter(|given| given.cause == cause) {
+        *names.entry(frame.name[given.row as usize]).or_default() += given.part;
+    }
+    let most = names.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+    most.map(|(name, _)| frame.name_text(name).to_owned())
 }
 
 /// A resource out of its range that nobody was harmed by: kept, far down.
@@ -167,12 +200,10 @@ pub(crate) fn template_of(name: &str) -> Option<&str> {
 
 /// The deepest spans with an error, whether the reference has such or not.
 fn errors_as_always(frame: &Frame, window: &[u32], found: &Comparison) -> Vec<Candidate> {
-    let is_error =
-        |event: u32| event == FAILED || matches!(frame.events[event as usize], Event::Log(_, _, true));
     let mut failing: HashMap<u32, Pair> = HashMap::new();
     for row in window {
         let shape = &frame.shapes[found.logging.shape(frame, *row) as usize];
-        if let Some(at) = shape.iter().position(|event| is_error(*event)).filter(|at| *at > 0) {
+        if let Some(at) = shape.iter().position(|event| is_error(frame, *event)).filter(|at| *at > 0) {
             failing.insert(*row, Pair { before: shape[at - 1], after: shape[at], is_new: true });
         }
     }
@@ -205,7 +236,8 @@ impl Accusation {
         match self {
             Self::Code { .. } | Self::Slowed(Slowed::Code) => "code",
             Self::Slowed(Slowed::Network) => "network",
-            Self::Slowed(Slowed::Dependency) => "dependency",
+            Self::Slowed(Slowed::Dependency) | Self::Peer(_) => "dependency",
+            Self::Gone => "instance",
             Self::Slowed(Slowed::By(resource)) => match resource {
                 Resource::Cpu => "cpu",
                 Resource::Memory => "memory",

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::stats::{ALPHA, SPREAD_MIN, median, normal_score, spread};
 
 /// Fewer minutes have no consensus about what is usual.
-pub(crate) const MINUTES_FEW: usize = 6;
+pub(crate) const MINUTES_FEW: usize = 10;
 /// So many robust standard deviations are not chance.
 const SIGMAS: f64 = 3.0;
 /// Rows of a key in a minute whose median is believed, and minutes that make a history.
@@ -129,8 +129,7 @@ fn broken_sequences(frame: &Frame, minutes: &[Vec<u32>]) -> Vec<f64> {
         let Some(usual) = pooled(trials.iter().map(|(_, n, k)| (*n, *k))) else { continue };
         let rate = inside(usual.rate, usual.trials);
         for (at, n, k) in trials {
-            let n = *n as f64;
-            let off = (*k as f64 - n * rate).abs();
+            let off = (k - n * rate).abs();
             let chance = (n / usual.dispersion * rate * (1.0 - rate) + 0.25).sqrt();
             if off / usual.dispersion / chance > unusual {
                 broken[*at] = broken[*at].max((off / traces[*at]).min(1.0));

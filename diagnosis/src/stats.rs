@@ -127,6 +127,11 @@ pub(crate) fn evidence(p: f64) -> f64 {
     KAPPA * p.max(P_MIN).powf(KAPPA - 1.0)
 }
 
+/// The chance that a cause is there which has so much evidence, where one in eleven is before anything is known.
+pub(crate) fn believed(evidence: f64) -> f64 {
+    evidence / (evidence + 10.0)
+}
+
 /// The one-sided p-value of a rise over time: Mann and Kendall's test, with ties left out of the variance.
 pub(crate) fn rises(values: &[f64]) -> f64 {
     let count = values.len();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::blame::Latency;
 use crate::counts::Logging;
 use crate::evidence::structure::{Broken, Pair, Structure};
-use crate::frame::Frame;
+use crate::frame::{Frame, Kind, NONE};
 use crate::reference::by_key;
 
 /// Whom a vote is for.
@@ -19,12 +19,16 @@ pub(crate) enum Cause {
     Code(u32),
     /// A service is slow.
     Slow(u32),
+    /// A service does not answer.
+    Gone(u32),
+    /// What a service calls and what sends no spans does not answer as usual.
+    Peer(u32),
 }
 
 impl Cause {
     pub(crate) fn service(self) -> u32 {
         match self {
-            Self::Code(service) | Self::Slow(service) => service,
+            Self::Code(service) | Self::Slow(service) | Self::Gone(service) | Self::Peer(service) => service,
         }
     }
 }
@@ -65,6 +69,27 @@ pub(crate) struct Ballot<'a> {
     pub(crate) logging: &'a Logging,
     pub(crate) latency: &'a Latency,
     pub(crate) blamed: &'a BTreeMap<u32, u32>,
+    /// By context of a call the service that usually answers it.
+    pub(crate) callees: &'a BTreeMap<u32, u32>,
+}
+
+/// By context of a call the service that answers it in most of these rows.
+pub(crate) fn usual_callees(frame: &Frame, rows: &[u32]) -> BTreeMap<u32, u32> {
+    let mut counts: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for row in rows {
+        let callee = frame.callee[*row as usize];
+        if callee != NONE {
+            *counts.entry((frame.context[*row as usize], frame.service[callee as usize])).or_default() += 1;
+        }
+    }
+    let mut most: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
+    for ((context, service), count) in counts {
+        let known = most.entry(context).or_default();
+        if count > known.0 {
+            *known = (count, service);
+        }
+    }
+    most.into_iter().map(|(context, (_, service))| (context, service)).collect()
 }
 
 impl Ballot<'_> {
@@ -86,18 +111,17 @@ impl Ballot<'_> {
                 let own = frame.own[*row as usize];
                 if own > slow.limit && !broken_rows.contains(row) {
                     let of_trace = wrong.entry(frame.trace[*row as usize]).or_default();
-                    of_trace.slow.push((*row, own - slow.usual, *service));
+                    of_trace.slow.push((*row, (own - slow.usual) * slow.full, *service));
                 }
             }
         }
         let mut durations: HashMap<u32, i64> = HashMap::new();
-        let mut roots: BTreeSet<u32> = BTreeSet::new();
         for row in rows.iter().filter(|row| crate::counts::is_root(frame, **row)) {
             let trace = frame.trace[*row as usize];
-            roots.insert(trace);
             durations.insert(trace, frame.duration[*row as usize].max(1));
         }
-        let mut votes = Votes { traces: roots.len().max(1), ..Votes::default() };
+        let traces = rows.iter().map(|row| self.frame.trace[*row as usize]).collect::<BTreeSet<u32>>().len();
+        let mut votes = Votes { traces: traces.max(1), ..Votes::default() };
         for (trace, wrong) in wrong {
             let longest = || wrong.slow.iter().map(|(row, ..)| frame.duration[*row as usize]).max();
             let duration = durations.get(&trace).copied().or_else(longest).unwrap_or(1).max(1) as f64;
@@ -123,12 +147,30 @@ impl Ballot<'_> {
         for (row, of, weight) in broken {
             let part = weight / weights * most * scale;
             let (service, context) = (self.frame.service[row as usize], self.frame.context[row as usize]);
-            votes.give(Given { trace, row, cause: Cause::Code(service), part });
+            let cause = self.cause(row);
+            votes.give(Given { trace, row, cause, part });
+            if cause != Cause::Code(service) {
+                continue;
+            }
             let mut of_pair = part;
             for pair in &of.pairs {
                 *votes.places.entry((context, *pair)).or_default() += of_pair;
                 of_pair /= 2.0;
             }
+        }
+    }
+
+    /// Whom a broken row tells against: a call without the callee that it usually has did not arrive.
+    fn cause(&self, row: u32) -> Cause {
+        let at = row as usize;
+        let service = self.frame.service[at];
+        if !self.frame.kind[at].calls() || self.frame.callee[at] != NONE {
+            return Cause::Code(service);
+        }
+        match self.callees.get(&self.frame.context[at]) {
+            Some(callee) => Cause::Gone(*callee),
+            None if self.frame.kind[at] == Kind::Client => Cause::Peer(service),
+            None => Cause::Code(service),
         }
     }
 

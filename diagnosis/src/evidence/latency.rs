@@ -18,8 +18,8 @@ const SLOW: f64 = 0.95;
 const BLOCK_SPANS: usize = 20;
 /// Blocks that make a history.
 const BLOCKS: usize = 4;
-/// Own times of a key that make a reference.
-const REFERENCE_SPANS_MIN: usize = 5;
+/// Traces with a key that make a reference.
+const REFERENCE_TRACES_MIN: usize = 5;
 /// The most of a few calls that have a say in the median of the last test.
 const FEW: usize = 5;
 
@@ -38,8 +38,10 @@ pub(crate) struct Slow {
     pub(crate) rows: Vec<u32>,
     /// Whether it is a discovery.
     pub(crate) grown: bool,
-    /// By how much all slow rows are over the usual median, in nanoseconds.
+    /// By how much all slow rows are over the usual median, in nanoseconds, as far as it is not as usual.
     pub(crate) excess: f64,
+    /// How much of the slow rows is due to what changed: 1 where all are slow.
+    pub(crate) full: f64,
 }
 
 /// Compares a window with its reference; rows in `without` have another cause.
@@ -53,7 +55,7 @@ pub(crate) fn latency(
     let mut usual = by_key(frame, reference);
     let mut found = BTreeMap::new();
     for (key, rows) in by_key(frame, &window) {
-        if let Some(then) = usual.remove(&key).filter(|then| then.len() >= REFERENCE_SPANS_MIN) {
+        if let Some(then) = usual.remove(&key).filter(|then| traces(frame, then) >= REFERENCE_TRACES_MIN) {
             found.insert(key, of_key(frame, rows, &then));
         }
     }
@@ -68,6 +70,8 @@ pub(crate) fn latency(
 fn of_key(frame: &Frame, rows: Vec<u32>, then: &[u32]) -> Slow {
     let own = |rows: &[u32]| -> Vec<f64> { rows.iter().map(|row| frame.own[*row as usize]).collect() };
     let (now, usual) = (own(&rows), own(then));
+    // Traces are independent of each other, spans of one trace are not.
+    let (traces_now, traces_then) = (traces(frame, &rows), traces(frame, then));
     let blocks = blocks(frame, then);
     let limits: Vec<f64> = blocks.iter().map(|block| quantile_of_sorted(block, SLOW)).collect();
     let limit = median(&limits);
@@ -77,16 +81,16 @@ fn of_key(frame: &Frame, rows: Vec<u32>, then: &[u32]) -> Slow {
     let shares: Vec<f64> = blocks.iter().map(|block| share_over(block, limit)).collect();
     let middle = median(&shares);
     let chance =
-        (1.0 - SLOW).max(middle + spread(&shares, middle)).max(1.0 / (usual.len() + 1) as f64).min(0.5);
-    let hits = |limit: f64| now.iter().filter(|value| **value > limit).count() as u64;
-    let often = at_least(hits(limit), now.len() as u64, chance);
+        (1.0 - SLOW).max(middle + spread(&shares, middle)).max(1.0 / (traces_then + 1) as f64).min(0.5);
+    let hits = |limit: f64| (share_over(&now, limit) * traces_now as f64).round() as u64;
+    let often = at_least(hits(limit), traces_now as u64, chance);
     let mut sorted = usual.clone();
     sorted.sort_unstable_by(f64::total_cmp);
     let extreme = sorted[usual.len() - (usual.len() / 100).max(1)];
-    let over = sorted.iter().filter(|value| **value > extreme).count();
-    let rare = ((over + 2) as f64 / (usual.len() + 1) as f64).min(0.5);
-    let far = at_least(hits(extreme), now.len() as u64, rare);
-    let few = now.len().min(FEW);
+    let over = share_over(&usual, extreme) * traces_then as f64;
+    let rare = ((over + 2.0) / (traces_then + 1) as f64).min(0.5);
+    let far = at_least(hits(extreme), traces_now as u64, rare);
+    let few = traces_now.min(FEW);
     let of_median = robust_p(median(&now), &usual);
     let needed = if few == 2 { 2 } else { few.div_ceil(2) };
     let all_far = at_least(needed as u64, few as u64, of_median);
@@ -103,8 +107,13 @@ fn of_key(frame: &Frame, rows: Vec<u32>, then: &[u32]) -> Slow {
     };
     let effect = (2.0 * effect(0.5).min(effect(0.9))).min(1.0);
     let middle = median(&usual);
-    let excess = now.iter().filter(|value| **value > limit).map(|value| (value - middle).max(0.0)).sum();
-    Slow { p, effect, limit, usual: middle, now: median(&now), rows, grown: false, excess }
+    let over: f64 = now.iter().filter(|value| **value > limit).map(|value| (value - middle).max(0.0)).sum();
+    let full = ((share_over(&now, limit) - (1.0 - SLOW)) / SLOW).max(0.0).sqrt();
+    Slow { p, effect, limit, usual: middle, now: median(&now), rows, grown: false, excess: full * over, full }
+}
+
+fn traces(frame: &Frame, rows: &[u32]) -> usize {
+    rows.iter().map(|row| frame.trace[*row as usize]).collect::<HashSet<u32>>().len()
 }
 
 /// Own times in blocks of whole minutes, each in order of size.
