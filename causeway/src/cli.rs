@@ -152,6 +152,9 @@ pub(crate) struct ServeArgs {
     /// How many bytes of segments are kept, as 100GiB; what arrived first goes first [default: any number]
     #[arg(long, env = "CAUSEWAY_RETENTION_SIZE", value_name = "SIZE")]
     pub(crate) retention_size: Option<ByteSize>,
+    /// How far questions step back where telemetry wants the processors too, from 0, not at all, to 19 [default: 10]
+    #[arg(long, env = "CAUSEWAY_QUERY_NICE", value_name = "NICE", value_parser = clap::value_parser!(u8).range(0..=19))]
+    pub(crate) query_nice: Option<u8>,
     /// A configuration file
     #[arg(long, env = "CAUSEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

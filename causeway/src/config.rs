@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) memory_bytes: usize,
     /// What is removed when it is too old, or too much.
     pub(crate) retention: Retention,
+    /// How far questions step back for telemetry, as a nice value.
+    pub(crate) query_nice: u8,
     /// Names under which browsers may ask for the page.
     pub(crate) hosts: Vec<String>,
     /// The receivers.
@@ -54,6 +56,7 @@ struct File {
     memory: Option<ByteSize>,
     retention: Option<Age>,
     retention_size: Option<ByteSize>,
+    query_nice: Option<u8>,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
@@ -111,6 +114,12 @@ impl Config {
             age: args.retention.or(file.retention).map(|age| age.0),
             bytes: args.retention_size.or(file.retention_size).map(|size| size.0),
         };
+        let query_nice = args.query_nice.or(file.query_nice).unwrap_or(query::NICE);
+        ensure!(
+            query_nice <= query::NICE_MAX,
+            "query_nice is {query_nice}, and 0 to {} are possible",
+            query::NICE_MAX
+        );
         Ok(Self {
             data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
             listen: args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned()),
@@ -118,6 +127,7 @@ impl Config {
             otlp_http: args.otlp_http.or(file.otlp_http).unwrap_or_else(|| OTLP_HTTP.to_owned()),
             memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
             retention,
+            query_nice,
             hosts: file.hosts,
             collector,
         })

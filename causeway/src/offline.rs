@@ -19,6 +19,6 @@ pub(crate) fn open(data: &Path, write: bool) -> anyhow::Result<Router> {
     } else {
         Store::open_read_only(data, options)?
     };
-    let engine = Engine::new(store, Limits::default())?;
+    let engine = Engine::new(store, Limits { nice: 0, ..Limits::default() })?;
     Ok(query::router(engine).layer(Extension(Reader::of(TenantName::default()))))
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use collector::{Listener, Receiver};
+
+use diagnosis::Diagnostics;
 use query::{Engine, Limits};
 use storage::{MemoryBudget, Options, Store};
 use tokio::net::TcpListener;
@@ -114,9 +116,12 @@ pub(crate) async fn serve_until(
         eprintln!("listening {address}");
     }
     eprintln!("ready");
-    let engine = Engine::new(store.clone(), Limits::default())?;
+    let engine = Engine::new(store.clone(), Limits { nice: config.query_nice, ..Limits::default() })?;
     let listening = Addresses { http: http.address, otlp_http: otlp_http.address };
-    let servers = spawn_servers(&config, &store, engine.clone(), http, otlp_grpc, otlp_http, &stop)?;
+    let diagnostics = Diagnostics::new(engine.clone());
+    tokio::spawn(diagnosis::watch(diagnostics.clone(), stop.clone()));
+    let servers =
+        spawn_servers(&config, &store, (engine.clone(), diagnostics), http, otlp_grpc, otlp_http, &stop)?;
     ready(listening);
     stop.cancelled().await;
     // Requests that never end by themselves.
@@ -136,7 +141,7 @@ pub(crate) async fn serve_until(
 fn spawn_servers(
     config: &Config,
     store: &Store,
-    engine: Engine,
+    (engine, diagnostics): (Engine, Diagnostics),
     http: Bound,
     otlp_grpc: Bound,
     otlp_http: Bound,
@@ -145,7 +150,7 @@ fn spawn_servers(
     let sink = StoreSink::new(store.clone());
     let receiver = Receiver::new(config.collector.clone(), Arc::new(sink));
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
-    let page = page(config, engine, endpoints);
+    let page = page(config, engine, diagnostics, endpoints);
     let stopped = || stop.clone().cancelled_owned();
     let places = Places::of_process();
     let exporters = |bound: Bound| {
@@ -171,11 +176,11 @@ fn spawn_servers(
 }
 
 /// Everything on the page's listener, behind its guard.
-fn page(config: &Config, engine: Engine, endpoints: ui::Endpoints) -> Router {
+fn page(config: &Config, engine: Engine, diagnostics: Diagnostics, endpoints: ui::Endpoints) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
     let pages = ui::router(ui::Ui { engine: engine.clone(), endpoints, version: env!("CARGO_PKG_VERSION") });
-    let router = query::router(engine.clone())
-        .merge(diagnosis::router(diagnosis::Diagnostics::new(engine)))
+    let router = query::router(engine)
+        .merge(diagnosis::router(diagnostics))
         .merge(pages)
         .layer(axum::middleware::from_fn_with_state(guard, guard::check))
         .layer(CompressionLayer::new())

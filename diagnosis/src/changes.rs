@@ -81,10 +81,16 @@ impl Diagnostics {
     pub async fn mark(&self, reader: &Reader, mut change: Change) -> Result<Change, QueryError> {
         let time = change.check()?;
         change.id = format!("{:016x}{}", time.0, query::request_id());
-        let body = serde_json::to_string(&change).map_err(|error| QueryError::Store(error.to_string()))?;
-        let record = Record { id: change.id.clone(), time, body };
-        self.put(reader, Collection::Changes, record).await?;
+        self.put_change(reader, &change).await?;
         Ok(change)
+    }
+
+    /// Writes a mark down under its name, in the place of what had it.
+    pub(crate) async fn put_change(&self, reader: &Reader, change: &Change) -> Result<(), QueryError> {
+        let time = change.check()?;
+        let body = serde_json::to_string(change).map_err(|error| QueryError::Store(error.to_string()))?;
+        let record = Record { id: change.id.clone(), time, body };
+        self.put(reader, Collection::Changes, record).await
     }
 
     /// The marks of a range of time, newest first.

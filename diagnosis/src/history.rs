@@ -81,7 +81,7 @@ pub(crate) async fn about(
         sql_time(newest * MINUTE)
     );
     let mut minutes: BTreeMap<i64, Minute> = near.iter().map(|minute| (*minute, Minute::new())).collect();
-    for MinuteRow { minute, operation, calls, errors, median } in
+    for MinuteRow { minute, operation, calls, errors, median, .. } in
         load::minutes(gathering, &bounds, ROWS_MAX).await?
     {
         if let Some(of) = minutes.get_mut(&minute) {

@@ -23,10 +23,12 @@ mod explain;
 mod diagnose;
 mod changes;
 mod incidents;
+mod detect;
 mod http;
 
 pub use answer::{Baseline, Diagnosis, Evidence, SUSPECTS_MAX, Status, Suspect};
 pub use changes::{Change, ChangeKind};
+pub use detect::watch;
 pub use diagnose::Question;
 pub use http::router;
 pub use incidents::{Affected, INCIDENTS_MAX, Incident, Moment};

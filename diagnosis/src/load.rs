@@ -204,6 +204,8 @@ pub(crate) struct MinuteRow {
     pub(crate) errors: f64,
     /// The median duration in nanoseconds.
     pub(crate) median: f64,
+    /// The 95 % quantile of the durations.
+    pub(crate) p95: f64,
 }
 
 /// Rolled up minutes under a condition.
@@ -214,7 +216,7 @@ pub(crate) async fn minutes(
 ) -> Result<Vec<MinuteRow>, QueryError> {
     let sql = format!(
         "SELECT time, service_name, operation, kind, sum(calls) AS calls, sum(errors) AS errors,
-                quantile_merge(duration, 0.5) AS median
+                quantile_merge(duration, 0.5) AS median, quantile_merge(duration, 0.95) AS p95
          FROM red WHERE {condition} GROUP BY time, service_name, operation, kind"
     );
     let found = gathering.rows(&sql, rows_max).await?;
@@ -231,10 +233,35 @@ pub(crate) async fn minutes(
                 calls: number("calls"),
                 errors: number("errors"),
                 median: number("median"),
+                p95: number("p95"),
             });
         }
     }
     Ok(rows)
+}
+
+/// The first minute of each service's versions under a condition.
+pub(crate) async fn versions(
+    gathering: &Gathering,
+    condition: &str,
+    rows_max: usize,
+) -> Result<std::collections::BTreeMap<(String, String), i64>, QueryError> {
+    let sql = format!(
+        "SELECT service_name, service_version, min(time) AS time FROM red
+         WHERE {condition} AND service_version IS NOT NULL GROUP BY service_name, service_version"
+    );
+    let found = gathering.rows(&sql, rows_max).await?;
+    let mut versions = std::collections::BTreeMap::new();
+    for batch in &found.batches {
+        let cells = Cells(batch);
+        let times = cells.ints("time");
+        for row in 0..batch.num_rows() {
+            let text = |name: &str| cells.texts(name).get(row).unwrap_or_default().to_owned();
+            let minute = times.get(row).unwrap_or(0).div_euclid(crate::counts::MINUTE);
+            versions.insert((text("service_name"), text("service_version")), minute);
+        }
+    }
+    Ok(versions)
 }
 
 /// The column `time` of an answer.

@@ -37,7 +37,7 @@ use crate::rows::{
     TraceSummary,
 };
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
-use crate::threads::Threads;
+use crate::threads::{NICE, Threads};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
@@ -135,11 +135,13 @@ pub struct Limits {
     pub time: Duration,
     /// How many are answered at once; others are refused.
     pub concurrent_max: usize,
+    /// How far questions step back where telemetry wants the processors too, as a nice value.
+    pub nice: u8,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(30), concurrent_max: 32 }
+        Self { time: Duration::from_secs(30), concurrent_max: 32, nice: NICE }
     }
 }
 
@@ -159,7 +161,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over a store, within the store's memory budget.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
-        let threads = Arc::new(Threads::new()?);
+        let threads = Arc::new(Threads::new(limits.nice)?);
         let sql = SqlEngine::new(Arc::clone(store.budget()), Arc::clone(&threads), limits)?;
         Ok(Self {
             store,

@@ -26,6 +26,7 @@ pub use engine::{
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
+pub use threads::{NICE, NICE_MAX};
 
 /// The most rows one answer holds.
 pub const LIMIT_MAX: usize = 10_000;

@@ -18,8 +18,10 @@ use crate::error::QueryError;
 pub(crate) const WORKERS: usize = 2;
 /// The stack of one thread in bytes: enough for the deepest plan of as many tokens as a statement may have.
 const STACK_BYTES: usize = 256 << 20;
-/// The priority of a thread, of at most 99: on Linux a nice value of 10, a tenth of the weight of a thread of 0.
-const PRIORITY: u8 = 22;
+/// How nice the threads are by default: a tenth of the weight of a thread of 0.
+pub const NICE: u8 = 10;
+/// The nicest that a thread can be.
+pub const NICE_MAX: u8 = 19;
 /// Threads for work that blocks: as many as there are questions at once by default, and some for reading files.
 const BLOCKING_MAX: usize = 48;
 
@@ -30,13 +32,13 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    pub(crate) fn new() -> Result<Self, QueryError> {
+    pub(crate) fn new(nice: u8) -> Result<Self, QueryError> {
         let built = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(BLOCKING_MAX)
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)
-            .on_thread_start(step_back)
+            .on_thread_start(move || step_back(nice))
             .enable_all()
             .build();
         let runtime =
@@ -74,12 +76,21 @@ impl Threads {
 }
 
 /// Lowers the priority of this thread, where the system lets it.
-fn step_back() {
-    let priority = ThreadPriorityValue::try_from(PRIORITY).map(ThreadPriority::Crossplatform);
+fn step_back(nice: u8) {
+    if nice == 0 {
+        return;
+    }
+    let priority = ThreadPriorityValue::try_from(priority(nice)).map(ThreadPriority::Crossplatform);
     let lowered = priority.is_ok_and(|priority| priority.set_for_current().is_ok());
     if !lowered {
         tracing::debug!("the priority of a query's thread cannot be lowered");
     }
+}
+
+/// The priority of 99 that is a nice value on Linux: there are 40 of these, from -20 on, and 99 is the first.
+fn priority(nice: u8) -> u8 {
+    let share = (f32::from(nice.min(NICE_MAX)) + 20.5) / 39.0;
+    (99.0 * (1.0 - share)).max(0.0) as u8
 }
 
 impl Drop for Threads {
@@ -116,26 +127,33 @@ mod tests {
 
     /// Of the fields after the name of a thread, the one with its nice value.
     #[cfg(target_os = "linux")]
-    const NICE: usize = 16;
+    const NICE_FIELD: usize = 16;
 
     #[cfg(target_os = "linux")]
     fn nice() -> Result<String, QueryError> {
         let stat = std::fs::read_to_string("/proc/thread-self/stat");
         let stat = stat.map_err(|error| QueryError::Store(error.to_string()))?;
         let fields = stat.rsplit(')').next().unwrap_or_default();
-        Ok(fields.split_whitespace().nth(NICE).unwrap_or_default().to_owned())
+        Ok(fields.split_whitespace().nth(NICE_FIELD).unwrap_or_default().to_owned())
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn nice_of(threads: &Threads) -> String {
+        threads.block(nice).unwrap().await.unwrap()
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn threads_of_questions_step_back() {
-        let threads = Threads::new().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let own: i32 = nice().unwrap().parse().unwrap();
-        assert!(own <= 10, "the test itself runs at a lower priority");
-        runtime.block_on(async {
-            assert_eq!(threads.block(nice).unwrap().await.unwrap(), "10");
-            assert_eq!(threads.run(async { nice() }).await.unwrap(), "10");
-        });
+        let own: u8 = nice().unwrap().parse().unwrap();
+        for (asked, expected) in [(0, own), (1, own.max(1)), (NICE, own.max(NICE)), (NICE_MAX, NICE_MAX)] {
+            let threads = Threads::new(asked).unwrap();
+            let found = runtime.block_on(async {
+                assert_eq!(threads.run(async { nice() }).await.unwrap(), nice_of(&threads).await);
+                nice_of(&threads).await
+            });
+            assert_eq!(found, expected.to_string(), "{asked}");
+        }
     }
 }

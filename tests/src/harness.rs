@@ -87,6 +87,8 @@ fn command_under(wrapper: &[String]) -> Command {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAUSEWAY_")) {
         command.env_remove(name);
     }
+    // Tests say what is answered, not how soon beside other tests.
+    command.env("CAUSEWAY_QUERY_NICE", "0");
     command
 }
 

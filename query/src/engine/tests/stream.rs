@@ -160,7 +160,7 @@ fn a_client_that_leaves_ends_its_query() {
 
 #[test]
 fn a_client_that_does_not_read_gives_its_place_back_at_the_time_limit() {
-    let fixture = Fixture::with_limits(Limits { time: SOON, concurrent_max: 1 });
+    let fixture = Fixture::with_limits(Limits { time: SOON, concurrent_max: 1, ..Limits::default() });
     let address = serve(&fixture);
     let mut stream = connect(address, "", ENDLESS);
     let mut status = [0; 15];

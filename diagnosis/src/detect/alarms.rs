@@ -1,0 +1,181 @@
+//! What is unusual about an operation in a minute.
+//!
+//! Errors: the exact binomial chance of so many against the pooled rate of the minutes before. Durations: the median and
+//! the 95 % quantile against those of the minutes before, by the robust score with heavy tails. An operation that stays
+//! unusual multiplies its chances; it is lasting when the product would come about by chance, anywhere among all
+//! operations, in one of ten days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use query::{Gathering, QueryError};
+
+use crate::counts::{MINUTE, inside, pooled};
+use crate::load::{self, MinuteRow, sql_time};
+use crate::stats::{ALPHA, at_least, robust_p};
+
+/// Minutes before a minute that are its history.
+const HISTORY_MINUTES: i64 = 180;
+/// Minutes of history that an operation needs.
+const HISTORY_MIN: usize = 5;
+/// Calls in a minute that have a duration worth comparing.
+const CALLS_MIN: f64 = 5.0;
+/// Minutes in a row that are taken together.
+const STREAK_MAX: i64 = 5;
+/// False alarms that are put up with in a day.
+const FALSE_A_DAY: f64 = 0.1;
+/// Minutes of a day.
+const DAY: f64 = 1_440.0;
+/// The most rows that are read.
+const ROWS_MAX: usize = 500_000;
+
+type Operation = (String, String, String);
+
+/// Something unusual.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Alarm {
+    pub(super) service: String,
+    pub(super) operation: String,
+    kind: String,
+    pub(super) signal: &'static str,
+    pub(super) minute: i64,
+    pub(super) value: f64,
+    pub(super) expected: f64,
+    pub(super) unit: &'static str,
+    p: f64,
+}
+
+/// Minutes and their history.
+pub(super) struct Alarms {
+    of: BTreeMap<Operation, BTreeMap<i64, MinuteRow>>,
+    versions: BTreeMap<(String, String), i64>,
+    first: i64,
+}
+
+impl Alarms {
+    /// Reads minutes from `first` to `last`, and those before.
+    pub(super) async fn read(gathering: &Gathering, first: i64, last: i64) -> Result<Self, QueryError> {
+        let begin = first.saturating_sub(HISTORY_MINUTES);
+        let bounds = format!(
+            "time >= {} AND time <= {}",
+            sql_time(begin.saturating_mul(MINUTE)),
+            sql_time(last.saturating_mul(MINUTE))
+        );
+        let mut of: BTreeMap<Operation, BTreeMap<i64, MinuteRow>> = BTreeMap::new();
+        for row in load::minutes(gathering, &bounds, ROWS_MAX).await? {
+            of.entry(row.operation.clone()).or_default().insert(row.minute, row);
+        }
+        let versions = load::versions(gathering, &bounds, ROWS_MAX).await?;
+        Ok(Self { of, versions, first: begin })
+    }
+
+    /// What is unusual in a minute, against minutes before that are not `wrong`.
+    pub(super) fn at(&self, minute: i64, wrong: &BTreeSet<i64>) -> Vec<Alarm> {
+        let mut found = Vec::new();
+        for (operation, minutes) in &self.of {
+            let Some(row) = minutes.get(&minute) else { continue };
+            let before = minutes.range(minute - HISTORY_MINUTES..minute);
+            let history: Vec<&MinuteRow> =
+                before.filter(|(minute, _)| !wrong.contains(minute)).map(|(_, row)| row).collect();
+            if history.len() < HISTORY_MIN {
+                continue;
+            }
+            let alarms = [errors(row, &history), duration(row, &history)];
+            let alarms = alarms.into_iter().flatten().filter(|(.., p)| *p <= ALPHA);
+            found.extend(alarms.map(|(signal, value, expected, unit, p)| Alarm {
+                service: operation.0.clone(),
+                operation: operation.1.clone(),
+                kind: operation.2.clone(),
+                signal,
+                minute,
+                value,
+                expected,
+                unit,
+                p,
+            }));
+        }
+        found.sort_by(|a, b| a.p.total_cmp(&b.p).then_with(|| a.operation.cmp(&b.operation)));
+        found
+    }
+
+    /// Since which minute something has been unusual that cannot be chance, if so.
+    pub(super) fn lasting(&self, minute: i64, found: &[Alarm]) -> Option<i64> {
+        let most = FALSE_A_DAY / (DAY * self.of.len().max(1) as f64 * 2.0);
+        let mut since = None;
+        let earlier: Vec<Vec<Alarm>> =
+            (1..STREAK_MAX).map(|back| self.at(minute - back, &BTreeSet::new())).collect();
+        for alarm in found {
+            let (mut product, mut first) = (alarm.p, minute);
+            for (back, alarms) in earlier.iter().enumerate() {
+                let same = |other: &&Alarm| {
+                    (&other.service, &other.operation, &other.kind, other.signal)
+                        == (&alarm.service, &alarm.operation, &alarm.kind, alarm.signal)
+                };
+                let Some(before) = alarms.iter().find(same) else { break };
+                product *= before.p;
+                first = minute - back as i64 - 1;
+            }
+            // One minute alone may be a pause or a burst.
+            if product <= most && first < minute {
+                since = Some(since.map_or(first, |known: i64| known.min(first)));
+            }
+        }
+        since
+    }
+
+    /// The share of the calls that come from outside which unusual operations have.
+    pub(super) fn share(&self, first: i64, last: i64) -> f64 {
+        let wrong: BTreeSet<Operation> = (first..=last)
+            .flat_map(|minute| self.at(minute, &BTreeSet::new()))
+            .map(|alarm| (alarm.service, alarm.operation, alarm.kind))
+            .collect();
+        let calls = |of: &dyn Fn(&Operation) -> bool| -> f64 {
+            let of_server = self.of.iter().filter(|(operation, _)| operation.2 == "server" && of(operation));
+            of_server.flat_map(|(_, minutes)| minutes.range(first..=last)).map(|(_, row)| row.calls).sum()
+        };
+        let all = calls(&|_| true);
+        if all > 0.0 { calls(&|operation| wrong.contains(operation)) / all } else { 0.0 }
+    }
+
+    /// Versions that began in one of these minutes, where another was before.
+    pub(super) fn new_versions(&self, due: &[i64]) -> Vec<(String, String, i64)> {
+        let mut found = Vec::new();
+        for ((service, version), began) in &self.versions {
+            let others =
+                self.versions.iter().filter(|((name, other), _)| name == service && other != version);
+            let has_older = others.into_iter().any(|(_, other)| other < began);
+            if has_older && due.contains(began) && *began > self.first && !version.is_empty() {
+                found.push((service.clone(), version.clone(), *began));
+            }
+        }
+        found
+    }
+}
+
+type Found = (&'static str, f64, f64, &'static str, f64);
+
+fn errors(row: &MinuteRow, history: &[&MinuteRow]) -> Option<Found> {
+    if row.errors <= 0.0 {
+        return None;
+    }
+    let usual = pooled(history.iter().map(|row| (row.calls, row.errors)))?;
+    let scaled = |count: f64| (count / usual.dispersion).round() as u64;
+    let p = at_least(scaled(row.errors), scaled(row.calls), inside(usual.rate, usual.trials));
+    Some(("errors", row.errors / row.calls.max(1.0), usual.rate, "1", p))
+}
+
+fn duration(row: &MinuteRow, history: &[&MinuteRow]) -> Option<Found> {
+    if row.calls < CALLS_MIN {
+        return None;
+    }
+    let of = |quantile: fn(&MinuteRow) -> f64| {
+        let usual: Vec<f64> =
+            history.iter().filter(|row| row.calls >= CALLS_MIN).map(|row| quantile(row)).collect();
+        (usual.len() >= HISTORY_MIN).then(|| {
+            let p = robust_p(quantile(row), &usual);
+            (p, quantile(row), crate::stats::median(&usual))
+        })
+    };
+    let (median, tail) = (of(|row| row.median)?, of(|row| row.p95)?);
+    let (p, value, expected) = if median.0 <= tail.0 { median } else { tail };
+    Some(("duration", value, expected, "ns", (2.0 * p).min(1.0)))
+}
