@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use model::{Reader, Signal, TimeRange, UnixNanos};
-use query::{Engine, QueryError};
+use query::{Engine, Gathering, QueryError};
 
 use crate::answer::{Baseline, Diagnosis, SUSPECTS_MAX, Status, Suspect};
 use crate::compare::{Comparison, compare, contrast};
@@ -14,9 +14,10 @@ use crate::explain::Explain;
 use crate::frame::{Frame, build};
 use crate::history::{self, History, READ_SPANS_MAX};
 use crate::load::{self, Series};
-use crate::rank::{Candidate, rank};
+use crate::rank::{Candidate, leaks, rank};
 use crate::reference::{self, Reference};
 use crate::stats::ALPHA;
+use crate::witness::{self, Scene};
 
 /// The longest window.
 const WINDOW_MAX: i64 = 31 * 86_400 * 1_000_000_000;
@@ -55,6 +56,7 @@ struct Finding {
     reference: Reference,
     comparison: Option<Comparison>,
     candidates: Vec<Candidate>,
+    window: Vec<u32>,
     note: Option<(Status, String)>,
 }
 
@@ -95,7 +97,7 @@ async fn answer(engine: &Engine, reader: &Reader, question: &Question) -> Result
     let finding = gathering
         .compute(move || Ok(find(Material { frame: build(raw), series, from, to, baseline, service })))
         .await?;
-    let mut diagnosis = explained(engine, reader, finding, from, to).await?;
+    let mut diagnosis = explained(engine, reader, &gathering, finding, (from, to)).await?;
     diagnosis.partial = partial;
     Ok(diagnosis)
 }
@@ -132,7 +134,7 @@ async fn window(engine: &Engine, reader: &Reader, range: TimeRange) -> Result<(i
 
 /// Reads the spans and logs of the window and of the minutes it may be compared with: of many a share of the traces.
 async fn read(
-    gathering: &query::Gathering,
+    gathering: &Gathering,
     history: &History,
     from: i64,
     to: i64,
@@ -176,7 +178,7 @@ fn find(material: Material) -> Finding {
     if let Some(note) = note {
         let note = Some((Status::NotEnough, note));
         let (reference, candidates) = (Reference::default(), Vec::new());
-        return Finding { frame, strains, reference, comparison: None, candidates, note };
+        return Finding { frame, strains, reference, comparison: None, candidates, window, note };
     }
     let mut reference = match baseline {
         Some(_) => given(&frame, &history),
@@ -188,9 +190,10 @@ fn find(material: Material) -> Finding {
     let others = (!reference.is_short()).then_some(history.as_slice());
     let comparison = compare(&frame, &window, others, &reference.rows, &strains);
     let candidates = rank(&frame, &window, &comparison, &strains);
-    let note = (comparison.lost() <= ALPHA * comparison.votes.traces as f64)
+    let harmless = comparison.lost() <= ALPHA * comparison.votes.traces as f64;
+    let note = (harmless && !leaks(&strains))
         .then(|| (Status::Quiet, "nothing differs from the reference".to_owned()));
-    Finding { frame, strains, reference, comparison: Some(comparison), candidates, note }
+    Finding { frame, strains, reference, comparison: Some(comparison), candidates, window, note }
 }
 
 /// The reference that the asker named.
@@ -203,9 +206,9 @@ fn given(frame: &Frame, history: &[u32]) -> Reference {
 async fn explained(
     engine: &Engine,
     reader: &Reader,
-    finding: Finding,
-    from: i64,
-    to: i64,
+    gathering: &Gathering,
+    mut finding: Finding,
+    (from, to): (i64, i64),
 ) -> Result<Diagnosis, QueryError> {
     let baseline = baseline(&finding.reference);
     if let Some((status, message)) = finding.note {
@@ -214,8 +217,34 @@ async fn explained(
     let Some(comparison) = &finding.comparison else {
         return Ok(Diagnosis::without(Status::NotEnough, "nothing could be compared"));
     };
+    let before = minutes_before(&finding.reference, from);
+    let witnesses = witness::gather(
+        gathering,
+        &finding.frame,
+        &finding.candidates,
+        &before,
+        (from, to.saturating_add(1)),
+    )
+    .await?;
+    let scene = Scene {
+        frame: &finding.frame,
+        window: &finding.window,
+        reference: &finding.reference.rows,
+        found: comparison,
+        strains: &finding.strains,
+        witnesses: &witnesses,
+    };
+    scene.explain(&mut finding.candidates);
     let texts = crate::explain::templates(engine, reader, &finding.candidates).await?;
-    let explain = Explain { frame: &finding.frame, comparison, strains: &finding.strains, texts, from, to };
+    let explain = Explain {
+        frame: &finding.frame,
+        comparison,
+        strains: &finding.strains,
+        witnesses: &witnesses,
+        texts,
+        from,
+        to,
+    };
     let suspects: Vec<Suspect> =
         finding.candidates.iter().take(SUSPECTS_MAX).map(|candidate| explain.suspect(candidate)).collect();
     let message = match suspects.first() {
@@ -224,6 +253,14 @@ async fn explained(
     };
     let status = if suspects.is_empty() { Status::Quiet } else { Status::Ok };
     Ok(Diagnosis { status, message, baseline, suspects, partial: None, elapsed_ms: 0 })
+}
+
+/// The minutes of a reference that were before the window; all of them if none was.
+fn minutes_before(reference: &Reference, from: i64) -> Vec<(i64, i64)> {
+    let range = |minute: &i64| (reference::begin_of(*minute), reference::begin_of(minute + 1));
+    let before: Vec<(i64, i64)> =
+        reference.minutes.iter().map(range).filter(|(_, end)| *end <= from).collect();
+    if before.is_empty() { reference.minutes.iter().map(range).collect() } else { before }
 }
 
 fn baseline(reference: &Reference) -> Option<Baseline> {

@@ -15,7 +15,9 @@ use crate::evidence::latency::Slow;
 use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Key, NONE};
 use crate::rank::{Accusation, Candidate, template_of};
-use crate::votes::{Given, Place};
+use crate::stats::ALPHA;
+use crate::votes::{Cause, Given, Place};
+use crate::witness::Witnesses;
 
 /// Traces that are shown for a suspect.
 const EXAMPLES: usize = 3;
@@ -54,6 +56,7 @@ pub(crate) struct Explain<'a> {
     pub(crate) frame: &'a Frame,
     pub(crate) comparison: &'a Comparison,
     pub(crate) strains: &'a Strains,
+    pub(crate) witnesses: &'a Witnesses,
     pub(crate) texts: HashMap<String, String>,
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -68,7 +71,10 @@ impl Explain<'_> {
             Accusation::Code { place: Some(place), .. } => self.of_place(candidate.service, *place),
             Accusation::Code { place: None, .. } => Vec::new(),
             Accusation::Slowed(kind) => self.of_slowness(candidate.service, *kind),
-            Accusation::Gone | Accusation::Peer(_) => Vec::new(),
+            Accusation::Deploy(_) | Accusation::Config(..) | Accusation::Lock(_) | Accusation::Retry(_) => {
+                self.of_cause(candidate)
+            }
+            Accusation::Gone(_) | Accusation::Peer(_) | Accusation::Queue(_) => Vec::new(),
         };
         evidence.extend(self.examples(&given));
         evidence.truncate(EVIDENCE_MAX);
@@ -120,7 +126,27 @@ impl Explain<'_> {
             Accusation::Code { .. } => {
                 format!("{service} does something else than usual, and its logs do not say where")
             }
-            Accusation::Gone => format!("calls to {service} do not arrive, or are not answered"),
+            Accusation::Gone(Some(instance)) => {
+                format!("the instance {instance} of {service} is gone, and calls to it are not answered")
+            }
+            Accusation::Gone(None) => format!("calls to {service} do not arrive, or are not answered"),
+            Accusation::Deploy(version) => {
+                format!(
+                    "version {version} of {service} is new, and what is wrong with {service} is wrong in it"
+                )
+            }
+            Accusation::Config(key, value) => {
+                format!("the configuration of {service} changed: {key} is {value}, which it was not before")
+            }
+            Accusation::Lock(_) => format!("{service} waits for a lock"),
+            Accusation::Queue(from) => format!(
+                "messages of {} to {service} are taken late or not at all",
+                self.frame.service_name(*from)
+            ),
+            Accusation::Retry(callee) => format!(
+                "{service} gives up calls to {} before they are answered, and calls again",
+                self.frame.service_name(*callee)
+            ),
             Accusation::Peer(Some(name)) => {
                 format!("calls `{name}` of {service} fail or end otherwise than usual")
             }
@@ -137,6 +163,7 @@ impl Explain<'_> {
                     Resource::Cpu => "processor",
                     Resource::Memory => "memory",
                     Resource::Disk => "disk",
+                    Resource::Lock => "a lock",
                 };
                 format!("{service} lacks {resource}")
             }
@@ -154,9 +181,24 @@ impl Explain<'_> {
                 let text = |name: &Option<String>| name.as_deref().map(|name| self.text(name).to_owned());
                 json!({ "type": "code", "from": text(from), "to": text(to) })
             }
-            Accusation::Gone => json!({ "type": "instance", "instance": null }),
+            Accusation::Gone(instance) => json!({ "type": "instance", "instance": instance }),
+            Accusation::Deploy(version) => json!({ "type": "version", "version": version }),
+            Accusation::Config(key, value) => json!({ "type": "config", "key": key, "value": value }),
+            Accusation::Lock(operation) => json!({ "type": "operation", "operation": operation }),
+            Accusation::Queue(from) => json!({
+                "type": "edge",
+                "from": self.frame.service_name(*from),
+                "to": self.frame.service_name(service),
+            }),
+            Accusation::Retry(callee) => json!({
+                "type": "edge",
+                "from": self.frame.service_name(service),
+                "to": self.frame.service_name(*callee),
+            }),
             Accusation::Peer(name) => {
-                json!({ "type": "edge", "from": self.frame.service_name(service), "to": name })
+                let own = self.frame.service_name(service);
+                let to = name.as_ref().map(|name| self.witnesses.peer(own, name).unwrap_or(name));
+                json!({ "type": "edge", "from": own, "to": to })
             }
             Accusation::Slowed(Slowed::Code) => json!({ "type": "code", "from": null, "to": null }),
             Accusation::Slowed(Slowed::Network) => json!({ "type": "resource", "resource": "network" }),
@@ -167,20 +209,50 @@ impl Explain<'_> {
                 let slowest =
                     self.slow_keys(service).into_iter().find(|(key, _)| matches!(key, Key::Peer(..)));
                 match slowest {
-                    Some((key, _)) => json!({
-                        "type": "edge",
-                        "from": self.frame.service_name(service),
-                        "to": self.frame.name_text(key.name()),
-                    }),
+                    Some((key, _)) => {
+                        let (own, call) =
+                            (self.frame.service_name(service), self.frame.name_text(key.name()));
+                        let to = self.witnesses.peer(own, call).map_or(call, String::as_str);
+                        json!({ "type": "edge", "from": own, "to": to })
+                    }
                     None => json!({ "type": "edge", "from": self.frame.service_name(service), "to": null }),
                 }
             }
         }
     }
 
+    /// What traces say of a cause whose kind something else tells.
+    fn of_cause(&self, candidate: &Candidate) -> Vec<Evidence> {
+        match candidate.cause {
+            Some(Cause::Slow(service)) => self.of_slowness(service, Slowed::Code),
+            Some(Cause::Code(service)) => {
+                let of_service = |place: &&Place| self.frame.contexts[place.0 as usize].service == service;
+                let places = self.comparison.votes.places.iter();
+                let most = places
+                    .filter(|(place, _)| of_service(place))
+                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+                most.map_or_else(Vec::new, |(place, _)| self.of_place(service, *place))
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The instance that has what is wrong, where it is one.
     fn instance(&self, candidate: &Candidate, given: &[Given]) -> Option<String> {
         let frame = self.frame;
+        match &candidate.accusation {
+            Accusation::Gone(instance) => return instance.clone(),
+            // The one whose resource it is.
+            Accusation::Slowed(Slowed::By(resource)) => {
+                let strains = frame.services.get(candidate.service).and_then(|name| self.strains.get(name));
+                let strain = strains.and_then(|of| of.get(resource));
+                if let Some(strain) = strain.filter(|strain| !strain.instance.is_empty() && strain.p <= ALPHA)
+                {
+                    return Some(strain.instance.clone());
+                }
+            }
+            _ => {}
+        }
         let of_row = |row: u32| {
             let at = row as usize;
             if frame.service[at] == candidate.service {

@@ -252,7 +252,6 @@ impl Frame {
         })
     }
 
-    #[expect(dead_code, reason = "deploys are told by it next")]
     pub(crate) fn version_text(&self, version: u32) -> &str {
         self.versions.get(version).map_or("", String::as_str)
     }

@@ -18,6 +18,7 @@ mod votes;
 mod history;
 mod compare;
 mod rank;
+mod witness;
 mod answer;
 mod explain;
 mod diagnose;

@@ -2,6 +2,8 @@
 
 mod cells;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::{TimeRange, UnixNanos};
 use query::{Gathered, Gathering, QueryError};
 
@@ -180,8 +182,8 @@ pub(crate) async fn metrics(
     let words: Vec<String> = words.iter().map(|word| format!("lower(metric) LIKE '%{word}%'")).collect();
     let mut sql = format!(
         "SELECT service_name, service_namespace, deployment_environment, service_instance_id, metric, unit,
-                temporality, monotonic, attributes, time, start_time, value
-         FROM metrics WHERE value IS NOT NULL AND {} AND ({})",
+                temporality, monotonic, attributes, time, start_time, value, count, sum
+         FROM metrics WHERE (value IS NOT NULL OR type = 'histogram') AND {} AND ({})",
         of_services(services),
         words.join(" OR ")
     );
@@ -240,18 +242,70 @@ pub(crate) async fn minutes(
     Ok(rows)
 }
 
+/// By attribute of the resource: its values in spans under a condition and in these ranges.
+pub(crate) async fn resources(
+    gathering: &Gathering,
+    condition: &str,
+    ranges: &[(i64, i64)],
+) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
+    const RESOURCES_MAX: usize = 10_000;
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if ranges.is_empty() {
+        return Ok(values);
+    }
+    let of = |(from, to): &(i64, i64)| {
+        format!("(start_time >= {} AND start_time < {})", sql_time(*from), sql_time(*to))
+    };
+    let ranges: Vec<String> = ranges.iter().map(of).collect();
+    let sql = format!(
+        "SELECT resource_attributes AS resource FROM spans WHERE {condition} AND ({}) GROUP BY resource_attributes",
+        ranges.join(" OR ")
+    );
+    let found = gathering.rows(&sql, RESOURCES_MAX).await?;
+    for batch in &found.batches {
+        let texts = Cells(batch).texts("resource");
+        for row in 0..batch.num_rows() {
+            let stored = model::attributes::to_json(texts.get(row).unwrap_or("{}"));
+            for (key, value) in stored.as_object().into_iter().flatten() {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                values.entry(key.clone()).or_default().insert(text);
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// What the calls of a service go to where that sends no spans: by the name of the call.
+pub(crate) async fn peers(gathering: &Gathering, service: &str) -> Result<Vec<(String, String)>, QueryError> {
+    const PEERS_MAX: usize = 1_000;
+    let sql = format!(
+        "SELECT operation, min(peer) AS peer FROM red WHERE service_name = {} AND peer IS NOT NULL GROUP BY operation",
+        sql_text(service)
+    );
+    let found = gathering.rows(&sql, PEERS_MAX).await?;
+    let mut peers = Vec::new();
+    for batch in &found.batches {
+        let cells = Cells(batch);
+        for row in 0..batch.num_rows() {
+            let text = |name: &str| cells.texts(name).get(row).unwrap_or_default().to_owned();
+            peers.push((text("operation"), text("peer")));
+        }
+    }
+    Ok(peers)
+}
+
 /// The first minute of each service's versions under a condition.
 pub(crate) async fn versions(
     gathering: &Gathering,
     condition: &str,
     rows_max: usize,
-) -> Result<std::collections::BTreeMap<(String, String), i64>, QueryError> {
+) -> Result<BTreeMap<(String, String), i64>, QueryError> {
     let sql = format!(
         "SELECT service_name, service_version, min(time) AS time FROM red
          WHERE {condition} AND service_version IS NOT NULL GROUP BY service_name, service_version"
     );
     let found = gathering.rows(&sql, rows_max).await?;
-    let mut versions = std::collections::BTreeMap::new();
+    let mut versions = BTreeMap::new();
     for batch in &found.batches {
         let cells = Cells(batch);
         let times = cells.ints("time");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::blame::{Slowed, slowed};
 use crate::compare::Comparison;
 use crate::counts::Logging;
-use crate::evidence::resources::{Resource, Strains};
+use crate::evidence::resources::{Resource, Strain, Strains};
 use crate::evidence::structure::{Pair, is_error};
 use crate::frame::{Event, Frame, START};
 use crate::load::TEMPLATE;
@@ -19,6 +19,8 @@ const LIKELY_MIN: f64 = 0.01;
 /// What a resource out of its range counts where nobody was harmed by it, and errors that are as always.
 const HARMLESS: f64 = 0.01;
 const AS_ALWAYS: f64 = 0.05;
+/// What memory that leaks counts before it did harm.
+const LEAK: f64 = 0.5;
 /// How much evidence of a resource is as good as harm.
 const EVIDENCE_GREAT: f64 = 100.0;
 
@@ -33,7 +35,17 @@ pub(crate) enum Accusation {
     },
     Slowed(Slowed),
     /// It does not answer, or not on this instance.
-    Gone,
+    Gone(Option<String>),
+    /// A version that is new.
+    Deploy(String),
+    /// A configuration attribute with a new value.
+    Config(String, String),
+    /// It waits for a lock, in this operation.
+    Lock(Option<String>),
+    /// It does not take what this service sends.
+    Queue(u32),
+    /// It gives up calls to this service too soon, and calls again.
+    Retry(u32),
     /// What it calls does not answer as usual: the name of the call.
     Peer(Option<String>),
 }
@@ -78,7 +90,7 @@ pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &
                     of(Accusation::Slowed(kind), part * (1.0 + witness))
                 }));
             }
-            Cause::Gone(_) => candidates.push(of(Accusation::Gone, 1.0)),
+            Cause::Gone(_) => candidates.push(of(Accusation::Gone(None), 1.0)),
             Cause::Peer(_) => candidates.push(of(Accusation::Peer(peer(frame, found, *cause)), 1.0)),
         }
     }
@@ -125,16 +137,31 @@ fn peer(frame: &Frame, found: &Comparison, cause: Cause) -> Option<String> {
     most.map(|(name, _)| frame.name_text(name).to_owned())
 }
 
+/// Memory that grows and grows will do harm, whether it has or not: its level and its trend are not chance among all
+/// services.
+fn is_leak(resource: Resource, strain: &Strain, services: usize) -> bool {
+    let both = strain.p * strain.rise;
+    resource == Resource::Memory && strain.p <= ALPHA && both <= ALPHA * ALPHA / services.max(1) as f64
+}
+
+/// Whether something will do harm that has done none.
+pub(crate) fn leaks(strains: &Strains) -> bool {
+    let of_services = strains.values().flatten();
+    of_services.into_iter().any(|(resource, strain)| is_leak(*resource, strain, strains.len()))
+}
+
 /// A resource out of its range that nobody was harmed by: kept, far down.
 fn harmless<'a>(frame: &'a Frame, strains: &'a Strains) -> impl Iterator<Item = Candidate> + 'a {
-    let of_services = strains.iter().filter_map(|(name, of)| Some((frame.services.find(name)?, of)));
-    of_services.flat_map(|(service, of)| {
+    let (of_services, count) =
+        (strains.iter().filter_map(|(name, of)| Some((frame.services.find(name)?, of))), strains.len());
+    of_services.flat_map(move |(service, of)| {
         of.iter().map(move |(resource, strain)| {
             let weight = evidence(strain.p);
+            let least = if is_leak(*resource, strain, count) { LEAK } else { HARMLESS };
             Candidate {
                 service,
                 accusation: Accusation::Slowed(Slowed::By(*resource)),
-                score: HARMLESS * weight / (weight + EVIDENCE_GREAT),
+                score: least * weight / (weight + EVIDENCE_GREAT),
                 votes: 0.0,
                 cause: None,
             }
@@ -237,11 +264,17 @@ impl Accusation {
             Self::Code { .. } | Self::Slowed(Slowed::Code) => "code",
             Self::Slowed(Slowed::Network) => "network",
             Self::Slowed(Slowed::Dependency) | Self::Peer(_) => "dependency",
-            Self::Gone => "instance",
+            Self::Gone(_) => "instance",
+            Self::Deploy(_) => "deploy",
+            Self::Config(..) => "config",
+            Self::Lock(_) => "lock",
+            Self::Queue(_) => "queue",
+            Self::Retry(_) => "retry",
             Self::Slowed(Slowed::By(resource)) => match resource {
                 Resource::Cpu => "cpu",
                 Resource::Memory => "memory",
                 Resource::Disk => "disk",
+                Resource::Lock => "lock",
             },
         }
     }

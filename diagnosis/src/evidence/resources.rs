@@ -16,16 +16,20 @@ pub(crate) enum Resource {
     Cpu,
     Memory,
     Disk,
+    /// Something that one at a time may have.
+    Lock,
 }
 
 /// Parts of the names of metrics that are about each, as the semantic conventions name them.
-const FAMILIES: [(Resource, &[&str]); 3] = [
+const FAMILIES: [(Resource, &[&str]); 4] = [
     (Resource::Cpu, &["cpu"]),
     (Resource::Memory, &["memory", "heap"]),
     (Resource::Disk, &["disk", "filesystem", "io.wait"]),
+    (Resource::Lock, &["lock.wait", "lock_wait", "lock.contention", "lock.contended", "mutex"]),
 ];
 /// All of them: what is read of the store.
-pub(crate) const WORDS: [&str; 6] = ["cpu", "memory", "heap", "disk", "filesystem", "io.wait"];
+pub(crate) const WORDS: [&str; 8] =
+    ["cpu", "memory", "heap", "disk", "filesystem", "io.wait", "lock", "mutex"];
 /// Points of a series that make it one.
 const POINTS_MIN: usize = 5;
 /// Points of a history.
@@ -43,6 +47,8 @@ const FULL_UNKNOWN: f64 = 0.5;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Strain {
     pub(crate) p: f64,
+    /// The p-value of a rise, of memory.
+    pub(crate) rise: f64,
     pub(crate) instance: String,
     pub(crate) metric: String,
     pub(crate) unit: String,
@@ -71,6 +77,7 @@ impl Resource {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Lock => "lock",
         }
     }
 }
@@ -127,16 +134,18 @@ fn of_series(series: &Series, resource: Resource, from: i64, to: i64) -> Option<
         Resource::Memory => median(&now),
         _ => now.iter().copied().fold(f64::MIN, f64::max),
     };
-    let mut p = robust_p(value, &history);
+    let (mut p, mut rise) = (robust_p(value, &history), 1.0);
     if resource == Resource::Memory {
         let begin = from.saturating_sub(step.saturating_mul(TREND));
         let tail = values(&|time| time >= begin && time <= until);
         if tail.len() >= 4 {
-            p = p.max(rises(&tail));
+            rise = rises(&tail);
+            p = p.max(rise);
         }
     }
     Some(Strain {
         p,
+        rise,
         instance: series.instance.clone(),
         metric: series.metric.clone(),
         unit: series.unit.clone(),

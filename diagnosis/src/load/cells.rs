@@ -174,7 +174,8 @@ impl<'a> Services<'a> {
     }
 }
 
-/// Points by series, in the order of the series' names. Sums become rates a second.
+/// Points by series, in the order of the series' names. Sums become rates a second, histograms the mean of what was
+/// added.
 pub(super) fn series(batches: &[RecordBatch]) -> Vec<Series> {
     type Name = (Service, String, String, String, String);
     #[derive(Default)]
@@ -182,16 +183,20 @@ pub(super) fn series(batches: &[RecordBatch]) -> Vec<Series> {
         sum: bool,
         delta: bool,
         points: Vec<(i64, i64, f64)>,
+        /// Time, count and sum.
+        histograms: Vec<(i64, f64, f64)>,
     }
     let mut found: BTreeMap<Name, Points> = BTreeMap::new();
     for batch in batches {
         let cells = Cells(batch);
         let services = cells.services();
         let text = |name: &str, row: usize| cells.texts(name).get(row).unwrap_or_default().to_owned();
-        let (times, starts) = (cells.ints("time"), cells.ints("start_time"));
+        let (times, starts, counts) = (cells.ints("time"), cells.ints("start_time"), cells.ints("count"));
         for row in 0..batch.num_rows() {
-            let (Some(time), Some(value)) = (times.get(row), cells.double("value", row)) else { continue };
-            if !value.is_finite() {
+            let Some(time) = times.get(row) else { continue };
+            let value = cells.double("value", row).filter(|value| value.is_finite());
+            let histogram = counts.get(row).zip(cells.double("sum", row).filter(|sum| sum.is_finite()));
+            if value.is_none() && histogram.is_none() {
                 continue;
             }
             let name = (
@@ -204,19 +209,36 @@ pub(super) fn series(batches: &[RecordBatch]) -> Vec<Series> {
             let of = found.entry(name).or_default();
             of.sum = cells.bool("monotonic", row);
             of.delta = cells.texts("temporality").get(row) == Some("delta");
-            of.points.push((time, starts.get(row).unwrap_or(0), value));
+            match (value, histogram) {
+                (Some(value), _) => of.points.push((time, starts.get(row).unwrap_or(0), value)),
+                (None, Some((count, sum))) => of.histograms.push((time, count as f64, sum)),
+                (None, None) => {}
+            }
         }
     }
     let series = found.into_iter().map(|((service, instance, metric, unit, attributes), mut of)| {
         of.points.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
         of.points.dedup_by_key(|point| point.0);
+        of.histograms.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        of.histograms.dedup_by_key(|point| point.0);
         let points = match (of.sum, of.delta) {
+            _ if of.points.is_empty() => means(&of.histograms, of.delta),
             (false, _) => of.points.iter().map(|(time, _, value)| (*time, *value)).collect(),
             (true, delta) => rates(&of.points, delta),
         };
         Series { service, instance, metric, unit, attributes, points }
     });
     series.filter(|series| !series.points.is_empty()).collect()
+}
+
+/// The mean of what histograms were given since the point before. One whose count fell began anew.
+fn means(points: &[(i64, f64, f64)], delta: bool) -> Vec<(i64, f64)> {
+    let mean = |time: i64, count: f64, sum: f64| (count > 0.0).then_some((time, sum / count));
+    if delta {
+        return points.iter().filter_map(|(time, count, sum)| mean(*time, *count, *sum)).collect();
+    }
+    let pairs = points.windows(2).filter(|pair| pair[1].1 >= pair[0].1);
+    pairs.filter_map(|pair| mean(pair[1].0, pair[1].1 - pair[0].1, pair[1].2 - pair[0].2)).collect()
 }
 
 /// What a counter grew by, a second. A counter that fell began anew.
