@@ -60,10 +60,28 @@ async fn incidents(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let asked = query::Params::read(query.as_deref(), &["from", "to", "limit"])?;
+    let asked = query::Params::read(query.as_deref(), &["from", "to", "limit", "open"])?;
     let limit = asked.limit()?.min(INCIDENTS_MAX);
-    let incidents = diagnostics.incidents(&reader, asked.range()?, limit).await?;
+    let only_open = open(asked.text("open").as_deref())?;
+    // Those that are open may be older than many that are not.
+    let read = if only_open { INCIDENTS_MAX } else { limit };
+    let mut incidents = diagnostics.incidents(&reader, asked.range()?, read).await?;
+    incidents.retain(|incident| !only_open || incident.end.is_none());
+    incidents.truncate(limit);
     Ok(json_answer(StatusCode::OK, &json!({ "incidents": incidents })))
+}
+
+/// Whether only open incidents are asked for.
+fn open(text: Option<&str>) -> Result<bool, QueryError> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let message = format!("open is {other:?}, and neither true nor false");
+            let expected = ["true", "false"].map(str::to_owned).to_vec();
+            Err(QueryError::Bad { message, position: None, expected })
+        }
+    }
 }
 
 async fn incident(
