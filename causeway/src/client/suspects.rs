@@ -19,14 +19,18 @@ pub(super) const KEYS: [&str; 9] =
 const BAR: usize = 10;
 /// Before all that is about a suspect, but its first line.
 const INDENT: &str = "   ";
+/// Suspects with a smaller score are only named, but for the first.
+const TOLD_MIN: f64 = 0.01;
 /// Below this width, lines are not broken further.
 const WRAP_MIN: usize = 30;
 /// Of the words before evidence the longest: `missing_event`.
 const WORD: usize = 13;
 
-/// Writes suspects, the best first, each after an empty line.
+/// Writes suspects, the best first, each after an empty line; those that little tells for in a line at the end.
 pub(super) fn write(suspects: &[Suspect], source: &Source, output: &mut Output) -> Result<(), ClientError> {
-    for (at, suspect) in suspects.iter().enumerate() {
+    let count = suspects.iter().take_while(|suspect| suspect.score >= TOLD_MIN).count().max(1);
+    let (shown, others) = suspects.split_at(count.min(suspects.len()));
+    for (at, suspect) in shown.iter().enumerate() {
         output.line("")?;
         let place = place(suspect);
         let number = format!("{:<3}", at + 1);
@@ -47,6 +51,12 @@ pub(super) fn write(suspects: &[Suspect], source: &Source, output: &mut Output) 
         for evidence in &suspect.evidence {
             paragraph(&word(&evidence.kind, output), &told(evidence, source), output)?;
         }
+    }
+    if !others.is_empty() {
+        let names: Vec<String> =
+            others.iter().map(|other| format!("{} {}", other.service, other.kind)).collect();
+        output.line("")?;
+        paragraph("", &format!("below {TOLD_MIN}: {}", names.join(", ")), output)?;
     }
     Ok(())
 }

@@ -35,7 +35,12 @@ async fn diagnose(Json(question): Json<Value>) -> Response {
         _ => "ok",
     };
     assert_eq!(question["from"], "2026-11-21T09:14:00.000000000Z", "{question}");
-    let suspects = if status == "ok" { vec![suspect()] } else { Vec::new() };
+    let mut suspects = if status == "ok" { vec![suspect()] } else { Vec::new() };
+    if question["service"] == "many" {
+        let mut harmless = suspect();
+        harmless["score"] = json!(0.004);
+        suspects.push(harmless);
+    }
     let baseline = if status == "not_enough" { Value::Null } else { baseline() };
     Json(json!({"status": status, "message": "as it is", "baseline": baseline, "suspects": suspects,
         "partial": null, "elapsed_ms": 7}))
@@ -130,6 +135,8 @@ page      /incidents/i%2F1
 #[test]
 fn what_is_wrong_is_a_report() {
     assert_eq!(run_line(WINDOW), (REPORT.to_owned(), 0));
+    let (many, _) = run_line(&format!("{WINDOW}|--service|many"));
+    assert!(many.contains("\n\n   below 0.01: pricing cpu\n\npage"), "{many}");
     let (json, _) = run_line(&format!("{WINDOW}|--format|json"));
     let (ndjson, code) = run_line(&format!("{WINDOW}|--format|ndjson"));
     let whole: Value = serde_json::from_str(&json).unwrap();
