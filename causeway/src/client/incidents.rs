@@ -142,20 +142,18 @@ fn show(
 }
 
 fn report(incident: &Incident, source: &Source, output: &mut Output) -> Result<(), ClientError> {
-    let paint = output.paint;
-    output.line(&paint.apply(Tone::Strong, &visible(&incident.title)))?;
-    let mut head = |word: &str, text: &str| {
-        output.line(&format!("{}{}", paint.apply(Tone::Dim, &format!("{word:<10}")), visible(text)))
+    output.line(&output.paint.apply(Tone::Strong, &visible(&incident.title)))?;
+    suspects::head("began", &when(&incident.start), output)?;
+    let ended = match &incident.end {
+        Some(end) => format!("{}, after {}", when(end), lasted(incident)),
+        None => "not yet".to_owned(),
     };
-    head("began", &when(&incident.start))?;
-    match &incident.end {
-        Some(end) => head("ended", &format!("{}, after {}", when(end), lasted(incident)))?,
-        None => head("ended", "not yet")?,
-    }
-    head("harmed", &format!("{} of the calls from outside", measure(incident.traffic_share, "1")))?;
-    head("services", &incident.services.join(", "))?;
+    suspects::head("ended", &ended, output)?;
+    let share = measure(incident.traffic_share, "1");
+    suspects::head("harmed", &format!("{share} of the calls from outside"), output)?;
+    suspects::head("services", &incident.services.join(", "), output)?;
     if let Some(baseline) = &incident.baseline {
-        head("compared", &format!("with {}", suspects::compared(baseline)))?;
+        suspects::head("compared", &format!("with {}", suspects::compared(baseline)), output)?;
     }
     suspects::write(&incident.suspects, source, output)?;
     let rows: Vec<_> = incident.operations.iter().map(affected).collect();
@@ -168,8 +166,7 @@ fn report(incident: &Incident, source: &Source, output: &mut Output) -> Result<(
     service::table(columns, &rows, output)?;
     output.line("")?;
     let page = source.page(&format!("/incidents/{}", service::segment(&incident.id)));
-    output.line(&format!("{}{page}", paint.apply(Tone::Dim, "page      ")))?;
-    Ok(())
+    suspects::head("page", &page, output)
 }
 
 fn affected_columns() -> Vec<Column> {

@@ -17,6 +17,8 @@ pub(super) const KEYS: [&str; 9] =
     ["service", "namespace", "environment", "instance", "kind", "target", "score", "summary", "evidence"];
 /// The columns of a full bar.
 const BAR: usize = 10;
+/// The columns of the words before what is said of a whole answer.
+const HEAD: usize = 10;
 /// Before all that is about a suspect, but its first line.
 const INDENT: &str = "   ";
 /// Suspects with a smaller score are only named, but for the first.
@@ -127,16 +129,27 @@ fn told(evidence: &Evidence, source: &Source) -> String {
     }
 }
 
-/// Text after a word that is laid out already, in as many lines as a terminal needs.
+/// A word and what it names, above suspects or below them.
+pub(super) fn head(word: &str, text: &str, output: &mut Output) -> Result<(), ClientError> {
+    let word = output.paint.apply(Tone::Dim, &format!("{word:<HEAD$}"));
+    lines("", &word, text, output)
+}
+
+/// A line about a suspect, after a word that is laid out already.
 fn paragraph(word: &str, text: &str, output: &mut Output) -> Result<(), ClientError> {
-    let indent = format!("{INDENT}{}", " ".repeat(columns(word)));
+    lines(INDENT, word, text, output)
+}
+
+/// Text after a word, in as many lines as a terminal needs.
+fn lines(indent: &str, word: &str, text: &str, output: &mut Output) -> Result<(), ClientError> {
+    let blanks = format!("{indent}{}", " ".repeat(columns(word)));
     let text = visible(text);
-    let room = output.width.map(|width| width.saturating_sub(columns(&indent)).max(WRAP_MIN));
+    let room = output.width.map(|width| width.saturating_sub(columns(&blanks)).max(WRAP_MIN));
     let lines = room.map_or_else(|| vec![text.to_string()], |room| wrapped(&text, room));
     for (at, line) in lines.iter().enumerate() {
         match at {
-            0 => output.line(&format!("{INDENT}{word}{line}"))?,
-            _ => output.line(&format!("{indent}{line}"))?,
+            0 => output.line(&format!("{indent}{word}{line}"))?,
+            _ => output.line(&format!("{blanks}{line}"))?,
         }
     }
     Ok(())

@@ -112,32 +112,25 @@ fn report(
     source: &Source,
     output: &mut Output,
 ) -> Result<(), ClientError> {
-    let paint = output.paint;
-    let mut head = |word: &str, text: &str| {
-        output.line(&format!("{}{}", paint.apply(Tone::Dim, &format!("{word:<10}")), visible(text)))
-    };
     if let Some((from, to)) = window {
         let long = duration(to.saturating_sub(from));
-        head("window", &format!("{} to {}, {long}", times::show(from), times::show(to)))?;
+        let shown = format!("{} to {}, {long}", times::show(from), times::show(to));
+        suspects::head("window", &shown, output)?;
     }
     if let Some(service) = &args.service {
-        head("traces", &format!("with spans of {service}"))?;
+        suspects::head("traces", &format!("with spans of {service}"), output)?;
     }
     if let Some(baseline) = &found.baseline {
-        head("compared", &format!("with {}", suspects::compared(baseline)))?;
+        suspects::head("compared", &format!("with {}", suspects::compared(baseline)), output)?;
     }
     if found.status != OK {
-        let line = paint.apply(Tone::Strong, word(&found.status));
+        let line = output.paint.apply(Tone::Strong, word(&found.status));
         output.line(&format!("{line} {}", visible(&found.message)))?;
     }
     suspects::write(&found.suspects, source, output)?;
     if let Some((from, to)) = window {
         output.line("")?;
-        output.line(&format!(
-            "{}{}",
-            paint.apply(Tone::Dim, "page      "),
-            source.page(&format!("/explain?t={from}..{to}"))
-        ))?;
+        suspects::head("page", &source.page(&format!("/explain?t={from}..{to}")), output)?;
     }
     Ok(())
 }
