@@ -8,6 +8,8 @@
 //! - `answer`: the answers of the API, their rows untouched
 //! - `output`, `table`, `views`, `waterfall`, `text`: how results look
 //! - `service`: one service
+//! - `why`, `incidents`, `changes`: what is wrong, what went wrong, what was changed
+//! - `suspects`, `units`: suspects with their evidence, numbers with their unit
 //! - `templates`: text from standard input, by template
 //! - `times`, `progress`: times as people write them, a sign of life
 //! - `sql`, `statements`, `prompt`: statements, where they end, and where they are typed
@@ -32,6 +34,11 @@ mod table;
 mod views;
 mod waterfall;
 mod service;
+mod units;
+mod suspects;
+mod why;
+mod changes;
+mod incidents;
 mod templates;
 mod text;
 pub(crate) mod times;
@@ -103,7 +110,7 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Tail(args) => tail::check(args).map(|()| None)?,
         _ => None,
     };
-    let writes = matches!(command, Client::Compact(_));
+    let writes = matches!(command, Client::Compact(_) | Client::Mark(_));
     let source = open(connection, writes)?;
     match command {
         Client::Logs(args) => search(&source, Kind::Logs, args, output),
@@ -117,6 +124,10 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
             Some(sql::Asked::Statements(statements)) => sql::run(&source, connection, &statements, output),
             _ => prompt::run(&source, connection, output),
         },
+        Client::Why(args) => why::why(&source, args, output),
+        Client::Incidents(args) => incidents::incidents(&source, args, output),
+        Client::Mark(args) => changes::mark(&source, args, output),
+        Client::Changes(args) => changes::list(&source, args, output),
         Client::Compact(args) => compact(&source, args, output),
     }
 }

@@ -1,4 +1,4 @@
-//! A data directory as if a server stood before it: the query API over a store opened in this process.
+//! A data directory as if a server stood before it: the APIs of queries and diagnosis over a store opened in this process.
 
 use std::path::Path;
 
@@ -20,5 +20,6 @@ pub(crate) fn open(data: &Path, write: bool) -> anyhow::Result<Router> {
         Store::open_read_only(data, options)?
     };
     let engine = Engine::new(store, Limits { nice: 0, ..Limits::default() })?;
-    Ok(query::router(engine).layer(Extension(Reader::of(TenantName::default()))))
+    let diagnosis = diagnosis::router(diagnosis::Diagnostics::new(engine.clone()));
+    Ok(query::router(engine).merge(diagnosis).layer(Extension(Reader::of(TenantName::default()))))
 }

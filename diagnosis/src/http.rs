@@ -18,6 +18,9 @@ use crate::{Change, ChangeKind, Diagnostics};
 /// The longest question in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
+/// Times nearer than this to the ends of 64-bit nanoseconds are refused, in nanoseconds: a day.
+const TIME_MARGIN: i64 = 86_400_000_000_000;
+
 /// The routes of diagnosis.
 pub fn router(diagnostics: Diagnostics) -> Router {
     Router::new()
@@ -30,7 +33,7 @@ pub fn router(diagnostics: Diagnostics) -> Router {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `from`, `to`, `service` and `baseline`")]
 struct Asked {
     from: Option<Value>,
     to: Option<Value>,
@@ -39,7 +42,7 @@ struct Asked {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a baseline with `from` and `to`")]
 struct AskedRange {
     from: Value,
     to: Value,
@@ -60,10 +63,28 @@ async fn incidents(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let asked = query::Params::read(query.as_deref(), &["from", "to", "limit"])?;
+    let asked = query::Params::read(query.as_deref(), &["from", "to", "limit", "open"])?;
     let limit = asked.limit()?.min(INCIDENTS_MAX);
-    let incidents = diagnostics.incidents(&reader, asked.range()?, limit).await?;
+    let only_open = open(asked.text("open").as_deref())?;
+    // Those that are open may be older than many that are not.
+    let read = if only_open { INCIDENTS_MAX } else { limit };
+    let mut incidents = diagnostics.incidents(&reader, asked.range()?, read).await?;
+    incidents.retain(|incident| !only_open || incident.end.is_none());
+    incidents.truncate(limit);
     Ok(json_answer(StatusCode::OK, &json!({ "incidents": incidents })))
+}
+
+/// Whether only open incidents are asked for.
+fn open(text: Option<&str>) -> Result<bool, QueryError> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let message = format!("open is {other:?}, and neither true nor false");
+            let expected = ["true", "false"].map(str::to_owned).to_vec();
+            Err(QueryError::Bad { message, position: None, expected })
+        }
+    }
 }
 
 async fn incident(
@@ -86,7 +107,7 @@ async fn changes(
 
 /// A mark as it is made: now, if it names no time.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `kind` and `service`")]
 struct Mark {
     kind: ChangeKind,
     service: String,
@@ -133,11 +154,18 @@ fn question(body: &[u8]) -> Result<Question, QueryError> {
     Ok(Question { range: range(asked.from.as_ref(), asked.to.as_ref())?, service: asked.service, baseline })
 }
 
-/// A time as requests write it: text, or Unix nanoseconds as a number.
+/// A time as requests write it: text, or a Unix time as a number.
 fn time(value: &Value, now: UnixNanos) -> Result<UnixNanos, QueryError> {
-    match value {
+    let time = match value {
         Value::String(text) => query::times::parse(text, now),
         Value::Number(number) => query::times::parse(&number.to_string(), now),
         other => Err(QueryError::invalid(format!("{other} is no time"))),
+    }?;
+    // What is asked about is rounded to minutes and widened, which must not leave what 64 bits hold.
+    match (i64::MIN + TIME_MARGIN..=i64::MAX - TIME_MARGIN).contains(&time.0) {
+        true => Ok(time),
+        false => Err(QueryError::invalid(format!(
+            "the time {value} is none that can be asked about: those are 1677-09-22 to 2262-04-10"
+        ))),
     }
 }

@@ -179,6 +179,11 @@ pub(crate) fn field<'a, T: Deserialize<'a>>(object: &Object<'a>, key: &str) -> s
     serde_json::from_str(object.get(key).map_or("null", |value| value.get()))
 }
 
+/// An answer of `asked` that is one row.
+pub(crate) fn one<'a>(body: &'a [u8], asked: &str) -> Result<&'a RawValue, ClientError> {
+    serde_json::from_slice(body).map_err(|error| misread(asked, &error))
+}
+
 /// A page of rows.
 pub(crate) struct Page<'a> {
     /// The rows.

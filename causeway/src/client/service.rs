@@ -84,7 +84,7 @@ pub(super) fn show(
 }
 
 /// A name as one part of a path.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {
         match byte {
@@ -159,7 +159,11 @@ fn tables(detail: &Detail, output: &mut Output) -> Result<(), ClientError> {
 }
 
 /// A table after an empty line; nothing without rows.
-fn table(columns: Vec<Column>, rows: &[Vec<Cell>], output: &mut Output) -> Result<(), ClientError> {
+pub(super) fn table(
+    columns: Vec<Column>,
+    rows: &[Vec<Cell>],
+    output: &mut Output,
+) -> Result<(), ClientError> {
     if rows.is_empty() {
         return Ok(());
     }

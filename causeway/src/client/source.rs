@@ -102,6 +102,14 @@ impl Source {
         }
     }
 
+    /// The address of a page of the server; of a data directory, the path that it has on a server.
+    pub(crate) fn page(&self, path: &str) -> String {
+        match self {
+            Self::Remote(remote) => format!("{}{path}", remote.url),
+            Self::Local(_) => path.to_owned(),
+        }
+    }
+
     /// Asks by GET.
     pub(crate) fn get(&self, path: &str, params: &[(&str, String)]) -> Result<Answer, ClientError> {
         let target = target(path, params);

@@ -12,6 +12,8 @@ use clap::Parser;
 
 use query::rows::Stats;
 
+mod diagnosed;
+
 use super::*;
 use crate::cli::{Cli, Command};
 use crate::client::source::{Local, runtime};
@@ -144,6 +146,7 @@ fn router() -> Router {
         .route("/api/services/{name}", get(one_service))
         .route("/api/sql", post(sql_answer))
         .route("/api/compact", post(|| async { Json(json!({"segments": 2})) }))
+        .merge(diagnosed::router())
 }
 
 #[derive(Clone, Default)]
@@ -179,6 +182,10 @@ fn run_line(line: &str) -> (String, u8) {
             let statements = [args.sql.clone().unwrap()];
             sql::run(&source, &args.connection, &statements, &mut output)
         }
+        Client::Why(args) => why::why(&source, args, &mut output),
+        Client::Incidents(args) => incidents::incidents(&source, args, &mut output),
+        Client::Mark(args) => changes::mark(&source, args, &mut output),
+        Client::Changes(args) => changes::list(&source, args, &mut output),
         Client::Compact(args) => compact(&source, args, &mut output),
     };
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

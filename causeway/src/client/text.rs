@@ -74,6 +74,28 @@ pub(crate) fn cut_front(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{CUT}{}", &text[kept..]))
 }
 
+/// `text` in lines of at most `width` columns, broken at blanks; a word that is longer has a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let wide = columns(word);
+        if used > 0 && used + 1 + wide > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += wide;
+        }
+    }
+    lines
+}
+
 /// `count` and what it counts.
 pub(crate) fn count(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -192,6 +214,19 @@ mod tests {
         ] {
             assert_eq!(cut(text, width), front);
             assert_eq!(cut_front(text, width), back);
+        }
+    }
+
+    #[test]
+    fn text_is_broken_at_blanks() {
+        for (text, width, lines) in [
+            ("", 4, vec![""]),
+            ("one two three", 7, vec!["one two", "three"]),
+            ("one  two", 3, vec!["one", "two"]),
+            ("a-word-too-long at last", 7, vec!["a-word-too-long", "at last"]),
+            ("日本 語", 4, vec!["日本", "語"]),
+        ] {
+            assert_eq!(wrapped(text, width), lines, "{text}");
         }
     }
 

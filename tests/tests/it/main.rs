@@ -12,5 +12,6 @@ mod cancel;
 mod tail;
 mod search_and_sql;
 mod services;
+mod diagnosis;
 mod readme;
 mod demo;
