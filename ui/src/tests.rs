@@ -1,9 +1,64 @@
+use axum::Extension;
 use axum::body::Body;
 use axum::routing::get;
 use http::Request;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use model::{Reader, TenantName};
 use tower::ServiceExt;
 
 use super::*;
+use crate::pages::checks;
+
+/// All pages over a store with one incident, as a tenant sees them.
+async fn pages(folder: &std::path::Path) -> (storage::Store, Router) {
+    let store = storage::Store::open(folder, storage::Options::for_memory(1 << 30)).unwrap();
+    let engine = query::Engine::new(store.clone(), query::Limits::default()).unwrap();
+    let diagnostics = diagnosis::Diagnostics::new(engine.clone());
+    let reader = Reader::of(TenantName::default());
+    diagnostics.put_incident(&reader, &sample::incident()).await.unwrap();
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 4317));
+    let endpoints = Endpoints { otlp_grpc: nowhere, otlp_http: nowhere };
+    let ui = Ui { engine, diagnostics, endpoints, version: "0.1.0" };
+    (store, router(ui).layer(Extension(reader)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_incident_is_listed_shown_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    for (address, status, part) in [
+        ("/incidents", 200, "Checkout is slow and fails"),
+        ("/incidents?t=now-1h", 200, "No incident in this time"),
+        ("/incidents?t=2025-11-21T09:04:00Z..2025-11-21T10:00:00Z", 200, "href=\"/incidents/i-0001\""),
+        ("/incidents?t=pink", 400, "now-15m"),
+        ("/incidents/i-0001", 200, "No span of it is stored in this time any more."),
+        ("/incidents/i-0001.md", 200, "# Checkout is slow and fails"),
+        ("/incidents/i-0001.html", 200, "http://shop.example:4319/incidents/i-0001"),
+        ("/incidents/none", 404, "there is no incident"),
+        ("/incidents/none.md", 404, "there is no incident"),
+        ("/explain", 200, "There is not enough to tell"),
+        ("/explain?t=now-15m&service=cart&vs=now-1h..now-30m", 200, "There is not enough to tell"),
+        ("/explain?t=pink", 400, "now-15m"),
+        ("/explain?t=now-15m&vs=now-1h", 400, "a baseline has a `from` and a `to`"),
+        ("/explain?t=now-90d", 400, "31 days"),
+    ] {
+        let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (found, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = checks::body(response).await;
+        assert_eq!(found, status, "{address}: {body}");
+        assert!(body.replace("&#39;", "'").replace("&#96;", "`").contains(part), "{address}: {body}");
+        let is_kept = status == 200 && (address.ends_with(".md") || address.ends_with(".html"));
+        assert_eq!(headers.contains_key(CONTENT_DISPOSITION), is_kept, "{address}");
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let is_own = policy.starts_with("default-src 'none'; style-src 'sha256-");
+        assert_eq!(is_own, is_kept && address.ends_with(".html"), "{address}: {policy}");
+        if address.ends_with(".md") && is_kept {
+            assert_eq!(headers[CONTENT_TYPE], "text/markdown; charset=utf-8");
+            assert_eq!(headers[CONTENT_DISPOSITION], "attachment; filename=\"incident-i-0001.md\"");
+        }
+    }
+}
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
