@@ -40,7 +40,7 @@ impl ChangeRow {
             service: ServiceMark::new(&change.service),
             words: words(change),
             source: match change.source.as_str() {
-                "telemetry" => "read off the telemetry".to_owned(),
+                "telemetry" => "observed".to_owned(),
                 "api" => "marked".to_owned(),
                 other => other.to_owned(),
             },

@@ -77,7 +77,10 @@ pub(crate) struct Figures {
 impl Figures {
     /// Two figures of a unit; of the unit `1` they are shares where that is what they count.
     pub(crate) fn new(value: f64, expected: Option<f64>, unit: &str, is_share: bool) -> Self {
-        let text = |value: f64| if is_share { percent(value) } else { quantity(value, unit) };
+        let text = |value: f64| match is_share {
+            true => format!("{:.1} %", value * 100.0),
+            false => quantity(value, unit),
+        };
         let most = value.abs().max(expected.unwrap_or(0.0).abs()).max(f64::MIN_POSITIVE);
         let width = |value: f64| svg_percent((value.abs() / most).clamp(0.0, 1.0));
         Self {
@@ -213,7 +216,7 @@ mod tests {
     fn figures_have_their_unit() {
         for (evidence, value, expected) in [
             (evidence("own_time", Some(797e6), Some(61.2e6), "ns"), "797 ms", Some("61.2 ms")),
-            (evidence("missing_event", Some(0.02), Some(1.0), "1"), "2.0 %", Some("100 %")),
+            (evidence("missing_event", Some(0.02), Some(1.0), "1"), "2.0 %", Some("100.0 %")),
             (evidence("metric", Some(0.97), Some(0.25), "1"), "0.97", Some("0.25")),
             (evidence("metric", Some(3.5 * 1048576.0), Some(512.0), "By"), "3.50 MiB", Some("512 B")),
             (evidence("calls", Some(480.0), Some(120.0), "1/min"), "480 /min", Some("120 /min")),

@@ -150,7 +150,7 @@ fn the_markdown_says_all_of_it() {
         "- Trace at the guilty span: <http://h:4319/traces/0af7651916cd43dd8448eb211c80319c?span=",
         "Found 797 ms, usual 61.2 ms.\n",
         "```sql\nSELECT median(duration_ns)",
-        "| checkout | POST /checkout | errors | 34 % | 0.4 % | 2025-11-21 09:01:00 |",
+        "| checkout | POST /checkout | errors | 34.0 % | 0.4 % | 2025-11-21 09:01:00 |",
         "| 2025-11-21 08:59:20 | deploy | payment | 1.42.0 · rollout 17 | marked |",
         "## Timeline\n\n- 2025-11-21 08:59:20 deploy of payment 1.42.0\n",
     ] {
@@ -181,7 +181,7 @@ fn the_single_file_needs_nothing_else() {
     {
         assert!(file.contains(part), "{part}");
     }
-    for loading in ["src=", "url(", "<link", "<script", "@import", "href=\"/", "<use"] {
+    for loading in ["src=\"", "url(", "<link", "<script", "@import", "href=\"/", "<use"] {
         assert!(!file.contains(loading), "{loading}");
     }
 }
