@@ -9,6 +9,8 @@ use crate::format::{counted, date_time, percent, quantity, svg_percent};
 use crate::pages::rows::ServiceMark;
 use crate::prose::Prose;
 
+/// How many suspects stand open; the others are folded.
+const OPEN_MAX: usize = 3;
 /// What kind of evidence a trace is.
 const TRACE: &str = "trace";
 /// What kind of evidence a metric is: its figures are never shares.
@@ -19,6 +21,8 @@ const METRIC: &str = "metric";
 #[template(path = "part/suspects.html")]
 pub(crate) struct SuspectList {
     pub(crate) suspects: Vec<SuspectView>,
+    /// What is folded after the first [`OPEN_MAX`], in words.
+    pub(crate) others: Option<String>,
 }
 
 /// Somebody who may be the cause.
@@ -105,7 +109,12 @@ impl SuspectList {
     pub(crate) fn new(suspects: &[Suspect], t: &str) -> Self {
         let views =
             suspects.iter().enumerate().map(|(index, suspect)| SuspectView::new(index + 1, suspect, t));
-        Self { suspects: views.collect() }
+        let suspects: Vec<SuspectView> = views.collect();
+        let others = suspects.get(OPEN_MAX).map(|next| {
+            let number = counted((suspects.len() - OPEN_MAX) as u64, "more suspect");
+            format!("{number}, the highest at {}", next.score.text)
+        });
+        Self { suspects, others }
     }
 }
 
@@ -257,6 +266,28 @@ mod tests {
         for other in ["javascript:alert(1)", "https://elsewhere/", "//elsewhere", "/\\elsewhere", "", "/a b"]
         {
             assert_eq!(own(Some(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn suspects_past_the_first_are_folded() {
+        let [first, second] = &crate::sample::incident().suspects[..] else { panic!("two suspects") };
+        let list = |number: usize| {
+            let mut suspects = vec![first.clone()];
+            suspects.resize(number, second.clone());
+            SuspectList::new(&suspects, "now-1h")
+        };
+        assert_eq!(list(3).others, None);
+        assert!(!list(3).to_string().contains("class=\"others\""));
+        assert_eq!(list(5).others.as_deref(), Some("2 more suspects, the highest at 3.0 %"));
+        let page = list(5).to_string();
+        assert!(page.find("suspect-3").unwrap() < page.find("class=\"others\"").unwrap());
+        assert!(page.find("class=\"others\"").unwrap() < page.find("suspect-4").unwrap());
+        for element in ["ol", "details", "li"] {
+            let (begin, end) = (format!("<{element}"), format!("</{element}>"));
+            let begins =
+                page.match_indices(&begin).filter(|(at, _)| page[at + begin.len()..].starts_with([' ', '>']));
+            assert_eq!(begins.count(), page.matches(&end).count(), "{element}");
         }
     }
 
