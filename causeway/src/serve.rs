@@ -178,7 +178,12 @@ fn spawn_servers(
 /// Everything on the page's listener, behind its guard.
 fn page(config: &Config, engine: Engine, diagnostics: Diagnostics, endpoints: ui::Endpoints) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
-    let pages = ui::router(ui::Ui { engine: engine.clone(), endpoints, version: env!("CARGO_PKG_VERSION") });
+    let pages = ui::router(ui::Ui {
+        engine: engine.clone(),
+        diagnostics: diagnostics.clone(),
+        endpoints,
+        version: env!("CARGO_PKG_VERSION"),
+    });
     let router = query::router(engine)
         .merge(diagnosis::router(diagnostics))
         .merge(pages)

@@ -23,6 +23,8 @@ use crate::witness::{self, Scene};
 const WINDOW_MAX: i64 = 31 * 86_400 * 1_000_000_000;
 /// Spans of the window that are read, about; of a larger one a share of the traces.
 const WINDOW_SPANS_MAX: f64 = 250_000.0;
+/// A lower score says nothing: such suspects are not told.
+const SCORE_MIN: f64 = 0.01;
 /// Traces of a window that can be compared.
 const TRACES_MIN: usize = 3;
 /// How long before and after the spans metrics are read, in nanoseconds.
@@ -126,6 +128,10 @@ async fn window(engine: &Engine, reader: &Reader, range: TimeRange) -> Result<(i
     };
     let from = range.from.unwrap_or(UnixNanos(newest.0.saturating_sub(QUARTER)));
     let (from, to) = ends(TimeRange { from: Some(from), to: Some(newest) })?;
+    let sane = i64::MIN + 2 * WINDOW_MAX..i64::MAX - 2 * WINDOW_MAX;
+    if !sane.contains(&from) || !sane.contains(&to) {
+        return Err(QueryError::invalid("a window lies between the years 1678 and 2262"));
+    }
     if to.saturating_sub(from) > WINDOW_MAX {
         return Err(QueryError::invalid("a window has 31 days at most"));
     }
@@ -154,7 +160,7 @@ fn find(material: Material) -> Finding {
     let Material { frame, series, from, to, baseline, service } = material;
     let strains = strains(&series, from, to);
     let all = 0..frame.len() as u32;
-    let inside = |row: &u32| (from..=to).contains(&frame.began(*row));
+    let inside = |row: &u32| (from..to).contains(&frame.began(*row));
     let mut window: Vec<u32> = all.clone().filter(inside).collect();
     if let Some(name) = &service {
         let of_service = |row: &&u32| frame.service_name(frame.service[**row as usize]) == name;
@@ -189,7 +195,7 @@ fn find(material: Material) -> Finding {
     }
     let others = (!reference.is_short()).then_some(history.as_slice());
     let comparison = compare(&frame, &window, others, &reference.rows, &strains);
-    let candidates = rank(&frame, &window, &comparison, &strains);
+    let candidates = rank(&frame, &comparison, &strains);
     let harmless = comparison.lost() <= ALPHA * comparison.votes.traces as f64;
     let note = (harmless && !leaks(&strains))
         .then(|| (Status::Quiet, "nothing differs from the reference".to_owned()));
@@ -245,8 +251,13 @@ async fn explained(
         from,
         to,
     };
-    let suspects: Vec<Suspect> =
-        finding.candidates.iter().take(SUSPECTS_MAX).map(|candidate| explain.suspect(candidate)).collect();
+    let suspects: Vec<Suspect> = finding
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.score >= SCORE_MIN)
+        .take(SUSPECTS_MAX)
+        .map(|candidate| explain.suspect(candidate))
+        .collect();
     let message = match suspects.first() {
         Some(first) => first.summary.clone(),
         None => "nothing differs from the reference".to_owned(),

@@ -123,6 +123,15 @@ impl Explain<'_> {
                     false => format!("in {service}, `{from}` is no longer followed by `{to}`"),
                 }
             }
+            Accusation::Code { place: Some((_, pair)), .. } if !self.is_silent(candidate.service) => {
+                let name = |event| crate::rank::event_name(self.frame, event);
+                let (before, after) = (name(pair.before), name(pair.after));
+                let (before, after) = (self.text(&before), self.text(&after));
+                match pair.is_new {
+                    true => format!("in {service}, after `{before}` comes `{after}`, which is new"),
+                    false => format!("in {service}, `{before}` is no longer followed by `{after}`"),
+                }
+            }
             Accusation::Code { .. } => {
                 format!("{service} does something else than usual, and its logs do not say where")
             }
@@ -237,6 +246,11 @@ impl Explain<'_> {
         }
     }
 
+    /// Whether a service logs, but not in this window.
+    fn is_silent(&self, service: u32) -> bool {
+        self.comparison.ever.contains(&service) && !self.comparison.logging.has(service)
+    }
+
     /// The instance that has what is wrong, where it is one.
     fn instance(&self, candidate: &Candidate, given: &[Given]) -> Option<String> {
         let frame = self.frame;
@@ -345,7 +359,7 @@ impl Explain<'_> {
                 ),
                 value: Some(strain.now),
                 expected: Some(strain.usual),
-                unit: if strain.unit == "By" { "By" } else { "1" }.to_owned(),
+                unit: strain.unit.clone(),
                 query: Some(self.query_of_metric(&name.name, strain)),
                 href: None,
             });

@@ -51,7 +51,7 @@ pub(crate) async fn about(
 ) -> Result<History, QueryError> {
     let first = from.div_euclid(MINUTE);
     let end = to.div_euclid(MINUTE) + 1;
-    let window = window(gathering, first * MINUTE, end.saturating_mul(MINUTE)).await?;
+    let window = window(gathering, first.saturating_mul(MINUTE), end.saturating_mul(MINUTE)).await?;
     let mut services: Vec<String> = window.keys().map(|(service, ..)| service.clone()).collect();
     services.dedup();
     if services.is_empty() {

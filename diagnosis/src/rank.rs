@@ -1,12 +1,12 @@
 //! Suspects in order: one score for each, which is the share of all votes that tell for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::blame::{Slowed, slowed};
 use crate::compare::Comparison;
 use crate::counts::Logging;
 use crate::evidence::resources::{Resource, Strain, Strains};
-use crate::evidence::structure::{Pair, is_error};
+use crate::evidence::structure::Pair;
 use crate::frame::{Event, Frame, START};
 use crate::load::TEMPLATE;
 use crate::stats::{ALPHA, believed, evidence};
@@ -16,9 +16,8 @@ use crate::votes::{Cause, Place};
 const PLACES_MAX: usize = 4;
 /// A kind of fault that is less likely is not told.
 const LIKELY_MIN: f64 = 0.01;
-/// What a resource out of its range counts where nobody was harmed by it, and errors that are as always.
+/// What a resource out of its range counts where nobody was harmed by it.
 const HARMLESS: f64 = 0.01;
-const AS_ALWAYS: f64 = 0.05;
 /// What memory that leaks counts before it did harm.
 const LEAK: f64 = 0.5;
 /// How much evidence of a resource is as good as harm.
@@ -62,7 +61,7 @@ pub(crate) struct Candidate {
 }
 
 /// All candidates, the best first.
-pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &Strains) -> Vec<Candidate> {
+pub(crate) fn rank(frame: &Frame, found: &Comparison, strains: &Strains) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let all: f64 = found.votes.of.values().sum();
     for (cause, votes) in &found.beyond {
@@ -93,9 +92,6 @@ pub(crate) fn rank(frame: &Frame, window: &[u32], found: &Comparison, strains: &
             Cause::Gone(_) => candidates.push(of(Accusation::Gone(None), 1.0)),
             Cause::Peer(_) => candidates.push(of(Accusation::Peer(peer(frame, found, *cause)), 1.0)),
         }
-    }
-    if found.lost() <= ALPHA * found.votes.traces as f64 {
-        candidates.extend(errors_as_always(frame, window, found));
     }
     candidates.extend(harmless(frame, strains));
     // With a witness a score can be 2: from 0 to 1, in the same order.
@@ -190,7 +186,7 @@ fn places(
         let (context, pair) = place;
         let (from, to) = match is_silent {
             true => (None, None),
-            false => (Some(before(frame, context, pair)), Some(event_name(frame, pair.after))),
+            false => (before(frame, context, pair), place_name(frame, pair.after)),
         };
         if seen.insert((from.clone(), to.clone())) {
             places.push((votes, Accusation::Code { from, to, place: Some(place) }));
@@ -199,20 +195,25 @@ fn places(
     places
 }
 
-fn before(frame: &Frame, context: u32, pair: Pair) -> String {
+fn before(frame: &Frame, context: u32, pair: Pair) -> Option<String> {
     match pair.before {
-        START => frame.name_text(frame.contexts[context as usize].name).to_owned(),
-        event => event_name(frame, event),
+        START => Some(frame.name_text(frame.contexts[context as usize].name).to_owned()),
+        event => place_name(frame, event),
     }
 }
 
-/// An event as a target names it.
+/// The name of an event that is a place in the code: a statement, or the start of a span.
+fn place_name(frame: &Frame, event: u32) -> Option<String> {
+    matches!(frame.events[event as usize], Event::Span(..) | Event::Log(..)).then(|| event_name(frame, event))
+}
+
+/// An event as a sentence names it.
 pub(crate) fn event_name(frame: &Frame, event: u32) -> String {
     match frame.events[event as usize] {
-        Event::Start => "start".to_owned(),
-        Event::Empty => "end".to_owned(),
-        Event::Failed => "error".to_owned(),
-        Event::Callee => "callee".to_owned(),
+        Event::Start => "the start".to_owned(),
+        Event::Empty => "nothing".to_owned(),
+        Event::Failed => "an error".to_owned(),
+        Event::Callee => "the callee".to_owned(),
         Event::Span(_, name) => frame.name_text(name).to_owned(),
         Event::Log(_, statement, _) => {
             frame.statements.get(statement).map_or_else(String::new, |text| text.clone())
@@ -223,38 +224,6 @@ pub(crate) fn event_name(frame: &Frame, event: u32) -> String {
 /// Whether a statement has to be looked up: its template's identity.
 pub(crate) fn template_of(name: &str) -> Option<&str> {
     name.strip_prefix(TEMPLATE)
-}
-
-/// The deepest spans with an error, whether the reference has such or not.
-fn errors_as_always(frame: &Frame, window: &[u32], found: &Comparison) -> Vec<Candidate> {
-    let mut failing: HashMap<u32, Pair> = HashMap::new();
-    for row in window {
-        let shape = &frame.shapes[found.logging.shape(frame, *row) as usize];
-        if let Some(at) = shape.iter().position(|event| is_error(frame, *event)).filter(|at| *at > 0) {
-            failing.insert(*row, Pair { before: shape[at - 1], after: shape[at], is_new: true });
-        }
-    }
-    let mut above: HashSet<u32> = HashSet::new();
-    for row in failing.keys() {
-        above.extend(frame.above(*row).filter(|parent| failing.contains_key(parent)));
-    }
-    let mut places_of: BTreeMap<Place, f64> = BTreeMap::new();
-    let mut traces: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    for (row, pair) in failing.iter().filter(|(row, _)| !above.contains(row)) {
-        let at = *row as usize;
-        *places_of.entry((frame.context[at], *pair)).or_default() += 1.0;
-        traces.entry(frame.service[at]).or_default().insert(frame.trace[at]);
-    }
-    let mut candidates = Vec::new();
-    for (service, traces) in traces {
-        let share = AS_ALWAYS * traces.len() as f64 / found.votes.traces as f64;
-        let places = places(frame, service, &places_of, &found.logging, &found.ever);
-        for (at, (_, accusation)) in places.into_iter().take(2).enumerate() {
-            let score = share / (1 << at) as f64;
-            candidates.push(Candidate { service, accusation, score, votes: 0.0, cause: None });
-        }
-    }
-    candidates
 }
 
 impl Accusation {

@@ -29,7 +29,7 @@ function move(selector, step) {
 }
 
 const keys = document.getElementById("keys");
-const pages = { o: "/", s: "/services", t: "/search?tab=traces", l: "/search?tab=logs" };
+const pages = { o: "/", i: "/incidents", s: "/services", t: "/search?tab=traces", l: "/search?tab=logs" };
 let going = false;
 
 function key(event) {

@@ -15,6 +15,13 @@ impl Address {
         Self { text: path.into(), asked: false }
     }
 
+    /// Adds a name to the path, before any parameter.
+    pub(crate) fn below(mut self, name: &str) -> Self {
+        self.text.push('/');
+        encode(&mut self.text, name);
+        self
+    }
+
     /// Adds a parameter, unless it is empty.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         if !value.is_empty() {
@@ -48,9 +55,7 @@ pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
 
 /// The address of a trace.
 pub(crate) fn trace(trace_id: &str) -> Address {
-    let mut path = "/traces/".to_owned();
-    encode(&mut path, trace_id);
-    Address::new(path)
+    Address::new("/traces").below(trace_id)
 }
 
 /// The address of a trace at one of its spans.

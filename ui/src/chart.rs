@@ -1,4 +1,7 @@
-//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the strip and axis of a trace.
+//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the strip and axis of a trace; in `minutes` a
+//! service over time.
+
+pub(crate) mod minutes;
 
 use askama::Template;
 use query::rows::{Bucket, Trace};

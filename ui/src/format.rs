@@ -99,6 +99,53 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{ending}", count(number))
 }
 
+/// A figure in its unit, as OpenTelemetry names units: `61.0 ms`, `3.20 MiB`, `120 /min`; a dash where it is no number.
+pub(crate) fn quantity(value: f64, unit: &str) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    let nanos = |factor: u64| duration((value * factor as f64).round() as i64);
+    match unit {
+        "ns" => nanos(1),
+        "us" => nanos(MICRO),
+        "ms" => nanos(MILLI),
+        "s" => nanos(SECOND),
+        "By" => bytes(value),
+        "" | "1" => figure(value),
+        _ => match unit.strip_prefix("1/") {
+            Some(time) => format!("{} /{time}", figure(value)),
+            None => format!("{} {}", figure(value), unit.trim_matches(['{', '}'])),
+        },
+    }
+}
+
+/// A number of bytes.
+fn bytes(value: f64) -> String {
+    let mut size = value.abs();
+    let sign = if value < 0.0 { "−" } else { "" };
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1023.5 {
+            let text = if unit == "B" { format!("{size:.0}") } else { three_digits(size) };
+            return format!("{sign}{text} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{sign}{} TiB", three_digits(size))
+}
+
+/// A number without a unit, with three digits that say something.
+fn figure(value: f64) -> String {
+    let size = value.abs();
+    let text = match size {
+        size if size < 1e-6 => "0".to_owned(),
+        size if size < 0.001 => format!("{size:.6}"),
+        size if size < 0.1 => format!("{size:.4}"),
+        size if size < 1000.0 && size.fract() == 0.0 => format!("{size:.0}"),
+        size => scaled(size),
+    };
+    format!("{}{text}", if value < 0.0 && text != "0" { "−" } else { "" })
+}
+
 /// A figure of three digits: `1.23`, `12.3`, `123`, `1.23k`, `12.3M`.
 fn scaled(value: f64) -> String {
     match value {
@@ -160,25 +207,34 @@ fn written(nanos: i64, form: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     nanos: i64,
-    clock_only: bool,
+    form: &'static str,
 }
 
 impl Moment {
     /// With its date.
     pub(crate) fn full(nanos: i64) -> Self {
-        Self { nanos, clock_only: false }
+        Self { nanos, form: "%Y-%m-%d %H:%M:%S%.3f" }
+    }
+
+    /// With its date, to the second.
+    pub(crate) fn to_second(nanos: i64) -> Self {
+        Self { nanos, form: "%Y-%m-%d %H:%M:%S" }
+    }
+
+    /// What is shown, without the element.
+    pub(crate) fn text(self) -> String {
+        written(self.nanos, self.form)
     }
 
     /// The same without its date.
     pub(crate) fn without_date(self) -> Self {
-        Self { clock_only: true, ..self }
+        Self { form: "%H:%M:%S%.3f", ..self }
     }
 }
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let form = if self.clock_only { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S%.3f" };
-        let (exact, shown) = (rfc3339(self.nanos), written(self.nanos, form));
+        let (exact, shown) = (rfc3339(self.nanos), self.text());
         write!(f, r#"<time datetime="{exact}" title="{exact} · {} ns">{shown}</time>"#, self.nanos)
     }
 }

@@ -1,9 +1,9 @@
 //! The web pages. The server renders all of them from the engine's rows; script only adds to them.
 //!
 //! The modules follow a request: who looks and with which parameters, the helpers that turn rows into what a
-//! template shows, the pages, the problem page, and the assets they all load. A page's module asks the engine
-//! and builds a view; its template knows views only. Nothing here reads the store except through
-//! [`query::Engine`], and no text of telemetry reaches a page except through the templates' escaping.
+//! template shows, the pages, the problem page, and the assets they all load. A page's module asks the engine or
+//! the diagnostics and builds a view; its template knows views only. Nothing here reads the store except through
+//! [`query::Engine`] and [`diagnosis::Diagnostics`], and no text of telemetry reaches a page except through the templates' escaping.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod params;
 mod range;
 mod address;
 mod format;
+mod prose;
 mod colour;
 mod attributes;
 mod chart;
@@ -35,6 +36,8 @@ use http::header::{
 pub struct Ui {
     /// Answers the questions of the pages.
     pub engine: query::Engine,
+    /// Answers what is wrong, and keeps the incidents.
+    pub diagnostics: diagnosis::Diagnostics,
     /// Where exporters send to; `/start` shows them.
     pub endpoints: Endpoints,
     /// The program's version.

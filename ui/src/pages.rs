@@ -1,7 +1,12 @@
 //! The pages. Each module asks the engine, builds a view, and renders its template.
 
 mod rows;
+mod suspects;
+mod changes;
 mod overview;
+mod incidents;
+mod incident;
+mod explain;
 mod services;
 mod search;
 mod trace;
@@ -28,6 +33,9 @@ const THEME_SECONDS: u32 = 31_536_000;
 pub(crate) fn router() -> Router<Ui> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/incidents", get(incidents::page))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/explain", get(explain::page))
         .route("/services", get(services::page))
         .route("/search", get(search::page))
         .route("/traces/{id}", get(trace::page))

@@ -36,8 +36,12 @@ pub(crate) struct Range {
 impl Range {
     /// The parameter `t` of a page.
     pub(crate) fn of(params: &Params, now: UnixNanos) -> Result<Self, BadParameter> {
-        let text = params.text("t")?.trim();
-        let range = parse(text, now).map_err(|expected| BadParameter::new("t", text, expected))?;
+        Self::read("t", params.text("t")?.trim(), now)
+    }
+
+    /// The text of a parameter that is a range.
+    pub(crate) fn read(name: &'static str, text: &str, now: UnixNanos) -> Result<Self, BadParameter> {
+        let range = parse(text, now).map_err(|expected| BadParameter::new(name, text, expected))?;
         Ok(Self { text: text.to_owned(), range })
     }
 

@@ -1,9 +1,138 @@
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampNanosecondArray, new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use axum::Extension;
 use axum::body::Body;
 use axum::routing::get;
 use http::Request;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use model::{Answer, Batch, Reader, Signal, TenantName, schema};
 use tower::ServiceExt;
 
 use super::*;
+use crate::pages::checks;
+
+const MINUTE: i64 = 60_000_000_000;
+
+/// A column of spans that says nothing.
+fn plain(field: &Field, count: usize) -> ArrayRef {
+    match field.data_type() {
+        DataType::List(item) => Arc::new(ListArray::new_null(Arc::clone(item), count)),
+        kind if field.is_nullable() => new_null_array(kind, count),
+        DataType::Float64 => Arc::new(Float64Array::from_value(1.0, count)),
+        DataType::Int64 => Arc::new(Int64Array::from_value(0, count)),
+        kind => {
+            let text = if schema::is_json(field) { "{}" } else { "x" };
+            cast(&StringArray::from(vec![text; count]), kind).unwrap()
+        }
+    }
+}
+
+/// A call of payment in each of forty minutes around the incident, slow and failed while it lasts.
+fn calls() -> Batch {
+    let minutes = -30..10_i64;
+    let count = minutes.clone().count();
+    let is_bad = |minute: i64| (0..5).contains(&minute);
+    let starts: Vec<i64> = minutes.clone().map(|minute| sample::START + minute * MINUTE).collect();
+    let durations: Vec<i64> =
+        minutes.clone().map(|minute| if is_bad(minute) { 797_000_000 } else { 61_000_000 }).collect();
+    let ends: Vec<i64> = starts.iter().zip(&durations).map(|(start, duration)| start + duration).collect();
+    let times = |times: Vec<i64>| -> ArrayRef {
+        Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC"))
+    };
+    let ids = |width: usize| -> ArrayRef {
+        let ids = (1..=count).map(|number| vec![number as u8; width]);
+        Arc::new(FixedSizeBinaryArray::try_from_iter(ids).unwrap())
+    };
+    let texts = |text: &dyn Fn(i64) -> &'static str| -> ArrayRef {
+        Arc::new(minutes.clone().map(|minute| Some(text(minute))).collect::<StringArray>())
+    };
+    let given = [
+        ("trace_id", ids(16)),
+        ("span_id", ids(8)),
+        ("service_name", texts(&|_| "payment")),
+        ("name", texts(&|_| "charge card")),
+        ("kind", texts(&|_| "server")),
+        ("status_code", texts(&|minute| if is_bad(minute) { "error" } else { "unset" })),
+        ("start_time", times(starts)),
+        ("end_time", times(ends)),
+        ("duration_ns", Arc::new(Int64Array::from(durations))),
+    ];
+    let wire = schema::wire(Signal::Spans);
+    let columns =
+        wire.fields().iter().map(|field| match given.iter().find(|(name, _)| name == field.name()) {
+            Some((_, column)) => cast(column, field.data_type()).unwrap(),
+            None => plain(field, count),
+        });
+    let rows = RecordBatch::try_new(Arc::clone(&wire), columns.collect()).unwrap();
+    Batch { signal: Signal::Spans, rows, payload_hash: 1, repeatable: true, answer: Answer::default() }
+}
+
+/// All pages over a store with one incident and the calls of its first suspect, as a tenant sees them.
+async fn pages(folder: &std::path::Path) -> (storage::Store, Router) {
+    let store = storage::Store::open(folder, storage::Options::for_memory(1 << 30)).unwrap();
+    let engine = query::Engine::new(store.clone(), query::Limits::default()).unwrap();
+    let diagnostics = diagnosis::Diagnostics::new(engine.clone());
+    let reader = Reader::of(TenantName::default());
+    store.write(&reader.tenant, calls()).await.unwrap();
+    diagnostics.put_incident(&reader, &sample::incident()).await.unwrap();
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 4317));
+    let endpoints = Endpoints { otlp_grpc: nowhere, otlp_http: nowhere };
+    let ui = Ui { engine, diagnostics, endpoints, version: "0.1.0" };
+    (store, router(ui).layer(Extension(reader)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_incident_is_listed_shown_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    for (address, status, part) in [
+        ("/incidents", 200, "Checkout is slow and fails"),
+        ("/incidents?t=now-1h", 200, "No incident in this time"),
+        ("/incidents?t=2025-11-21T09:04:00Z..2025-11-21T10:00:00Z", 200, "href=\"/incidents/i-0001\""),
+        ("/incidents?t=pink", 400, "now-15m"),
+        ("/", 200, "Nothing is wrong since"),
+        (
+            "/incidents/i-0001",
+            200,
+            "Errors per minute of payment: at most 1 in the shaded time, 0 outside of it",
+        ),
+        ("/incidents/i-0001", 200, "95th percentile of payment: at most 79"),
+        ("/incidents/i-0001", 200, "No span of it is stored in this time any more."),
+        ("/incidents/i-0001.md", 200, "# Checkout is slow and fails"),
+        ("/incidents/i-0001.html", 200, "http://shop.example:4319/incidents/i-0001"),
+        ("/incidents/i-0001.html", 200, "Calls per minute of payment: at most 1 in the shaded time"),
+        ("/incidents/none", 404, "there is no incident"),
+        ("/incidents/none.md", 404, "there is no incident"),
+        ("/explain", 200, "the newest 15 minutes that have spans"),
+        ("/explain?t=now-15m", 200, "There is not enough to tell"),
+        ("/explain?t=now-15m&service=cart&vs=now-1h..now-30m", 200, "There is not enough to tell"),
+        ("/explain?t=pink", 400, "now-15m"),
+        ("/explain?t=now-15m&vs=now-1h", 400, "a baseline has a `from` and a `to`"),
+        ("/explain?t=now-90d", 400, "31 days"),
+    ] {
+        let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (found, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = checks::body(response).await;
+        assert_eq!(found, status, "{address}: {body}");
+        assert!(body.replace("&#39;", "'").replace("&#96;", "`").contains(part), "{address}: {body}");
+        let is_kept = status == 200 && (address.ends_with(".md") || address.ends_with(".html"));
+        assert_eq!(headers.contains_key(CONTENT_DISPOSITION), is_kept, "{address}");
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let is_own = policy.starts_with("default-src 'none'; style-src 'sha256-");
+        assert_eq!(is_own, is_kept && address.ends_with(".html"), "{address}: {policy}");
+        if address.ends_with(".md") && is_kept {
+            assert_eq!(headers[CONTENT_TYPE], "text/markdown; charset=utf-8");
+            assert_eq!(headers[CONTENT_DISPOSITION], "attachment; filename=\"incident-i-0001.md\"");
+        }
+    }
+}
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {

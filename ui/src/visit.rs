@@ -21,6 +21,8 @@ pub(crate) struct Visit {
     pub(crate) theme: Option<Theme>,
     /// The host by which the browser knows this program, without the port.
     pub(crate) host: String,
+    /// The same with the port.
+    pub(crate) authority: String,
 }
 
 /// Light or dark.
@@ -47,6 +49,8 @@ impl Theme {
 pub(crate) enum Section {
     /// The first page.
     Overview,
+    /// What went wrong.
+    Incidents,
     /// The list of services.
     Services,
     /// Searches, and what they lead to.
@@ -78,9 +82,10 @@ impl Frame {
     }
 
     /// The navigation: address, text, and whether this page is in it.
-    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 4] {
+    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 5] {
         [
             ("/", "Overview", self.section == Section::Overview),
+            ("/incidents", "Incidents", self.section == Section::Incidents),
             ("/services", "Services", self.section == Section::Services),
             ("/search", "Search", self.section == Section::Search),
             ("/start", "Start", self.section == Section::Start),
@@ -118,12 +123,14 @@ impl Visit {
 
     fn of(parts: &Parts) -> Self {
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str());
+        let authority = authority(parts).unwrap_or_else(|| "localhost".to_owned());
         let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         Self {
             here: here.to_owned(),
             params: Params::of(&parts.uri),
             theme: cookies.flat_map(|cookies| cookies.split(';')).find_map(theme_of),
-            host: host(parts).unwrap_or_else(|| "localhost".to_owned()),
+            host: without_port(&authority).to_owned(),
+            authority,
         }
     }
 }
@@ -144,16 +151,20 @@ fn theme_of(cookie: &str) -> Option<Theme> {
     }
 }
 
-/// The host without its port; an IPv6 address keeps its brackets.
-fn host(parts: &Parts) -> Option<String> {
+/// The host as the request names it, if it is one.
+fn authority(parts: &Parts) -> Option<String> {
     let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let whole = named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))?;
-    let host = match whole.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => whole,
-    };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
-    (!host.is_empty() && host.bytes().all(plain)).then(|| host.to_owned())
+    (!without_port(whole).is_empty() && whole.bytes().all(plain)).then(|| whole.to_owned())
+}
+
+/// The host without its port; an IPv6 address keeps its brackets.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
 }
 
 #[cfg(test)]

@@ -140,6 +140,22 @@ async function checkSearch(page, checks) {
   checks.equal("warnings about attempts", await page.getByRole("table").locator("tbody tr").count(), 2);
 }
 
+/** Any time can be explained; nine orders are not enough to tell, which is said with what to try. */
+async function checkExplain(page, checks) {
+  await page.goto("/");
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Incidents" }).click();
+  await page.getByRole("heading", { name: "No incident so far" }).waitFor();
+  await page.getByRole("link", { name: "Explain the newest minutes" }).click();
+  await page.getByRole("textbox", { name: "Time" }).fill("now-30m");
+  await page.getByRole("textbox", { name: "Service" }).fill(FAILURE.service);
+  await page.getByRole("button", { name: "Explain" }).click();
+  await page.waitForURL(/t=now-30m&service=payment/);
+  await page.getByRole("heading", { name: "There is not enough to tell" }).waitFor();
+  await page.getByRole("link", { name: "The same window, all services" }).click();
+  await page.getByRole("heading", { name: "There is not enough to tell" }).waitFor();
+  checks.equal("the window that is explained", new URL(page.url()).searchParams.get("t"), "now-30m");
+}
+
 /** The keyboard alone leads to the failing trace, and to the query. */
 async function checkKeys(page, checks, failing) {
   await page.goto("/search?tab=traces");
@@ -158,6 +174,7 @@ async function checkVisitor(browser, server, checks, failing, visitor) {
   await asVisitor(browser, { ...visitor, origin: server.http, checks, name }, async (page) => {
     await checkServices(page, checks);
     await checkSearch(page, checks);
+    await checkExplain(page, checks);
     await checkTraceToLog(page, server, checks, failing);
     await checkLogToTrace(page, checks, failing);
     if (visitor.script !== false) {
@@ -170,9 +187,11 @@ async function checkVisitor(browser, server, checks, failing, visitor) {
 async function checkAxe(browser, server, checks, failing, theme) {
   const { spans } = await server.get(`/api/traces/${failing}`);
   const { span_id: span } = spans.find((each) => each.name === FAILURE.span);
-  const good = ["/", "/start", "/start?for=node", "/services", "/search", "/search?tab=spans", "/search?tab=logs"];
+  const good = ["/", "/start", "/start?for=node", "/incidents", "/incidents?t=now-1h", "/services", "/search", "/search?tab=spans", "/search?tab=logs"];
   good.push("/search?tab=logs&q=nothingsuch", `/traces/${failing}`, `/traces/${failing}?span=${span}`);
+  good.push("/explain", "/explain?t=now-1h&service=payment");
   const wrong = [`/search?q=${encodeURIComponent('"open')}`, "/nowhere", `/traces/${"0".repeat(31)}1`];
+  wrong.push("/incidents/none", "/explain?t=pink");
   for (const [addresses, failures] of [[good, false], [wrong, true]]) {
     const name = `axe in ${theme}`;
     await asVisitor(browser, { origin: server.http, theme, failures, checks, name }, async (page) => {

@@ -96,3 +96,24 @@ fn svg_percentages_are_short() {
     assert_eq!(svg_percent(0.0), "0%");
     assert_eq!(svg_percent(1.0), "100%");
 }
+
+#[test]
+fn quantities_have_their_units() {
+    for (value, unit, expected) in [
+        (61_234_567.0, "ns", "61.2 ms"),
+        (1.5, "s", "1.50 s"),
+        (3_670_016.0, "By", "3.50 MiB"),
+        (-12.0, "By", "−12 B"),
+        (1e20, "By", "90949470 TiB"),
+        (120.0, "1/min", "120 /min"),
+        (0.256, "1", "0.26"),
+        (0.0123, "1", "0.0123"),
+        (0.0, "1", "0"),
+        (-3.0, "", "−3"),
+        (12_345.0, "{request}", "12.3k request"),
+        (f64::NAN, "ns", "–"),
+        (f64::INFINITY, "By", "–"),
+    ] {
+        assert_eq!(quantity(value, unit), expected, "{value} {unit}");
+    }
+}

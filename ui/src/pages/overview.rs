@@ -1,9 +1,10 @@
-//! `/`: what runs, what fails, and what is slow, in the newest hour that has data.
+//! `/`: what is wrong, what runs, what fails, and what is slow, in the newest hour that has data.
 
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use diagnosis::Incident;
 use model::{Reader, Signal, TimeRange, UnixNanos};
 use query::rows::{Log, Page, Span, TraceSummary};
 use query::{QueryError, Search, Services};
@@ -11,7 +12,8 @@ use query::{QueryError, Search, Services};
 use crate::Ui;
 use crate::address::search;
 use crate::chart::Histogram;
-use crate::format::{count, counted, date_time};
+use crate::format::{Moment, count, counted, date_time};
+use crate::pages::incidents::{IncidentTable, nanos};
 use crate::pages::respond;
 use crate::pages::rows::{LogTable, ServiceTable, TraceTable};
 use crate::problem::{Problem, html};
@@ -22,6 +24,8 @@ use crate::visit::{Frame, Section, Visit};
 const SHOWN_MAX: usize = 8;
 /// Among how many of the newest traces the slowest are looked for.
 const NEWEST_TRACES: usize = 200;
+/// Among how many of the newest incidents open ones are looked for.
+const NEWEST_INCIDENTS: usize = 100;
 /// The bars of each chart.
 const BARS: usize = 60;
 /// What counts as an error log.
@@ -36,6 +40,10 @@ struct OverviewPage {
     range: String,
     /// Why the range is not the last hour.
     note: Option<String>,
+    /// The open incidents.
+    incidents: IncidentTable,
+    /// When the last incident ended, if there was one.
+    calm_since: Option<Moment>,
     services: ServiceTable,
     figures: [Figure; 2],
     failed: TraceTable,
@@ -57,6 +65,8 @@ struct Figure {
 
 /// What the engine answered.
 struct Answers {
+    incidents: Vec<Incident>,
+    newest_span: Option<UnixNanos>,
     services: Services,
     spans: Page<Span>,
     logs: Page<Log>,
@@ -84,7 +94,9 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
     let Some(newest) = newest([spans, logs, metrics]) else {
         return Ok(Redirect::temporary("/start").into_response());
     };
+    let newest_span = spans.and_then(|extent| extent.to);
     let now = UnixNanos::now();
+    let incidents = ui.diagnostics.incidents(reader, TimeRange::ALL, NEWEST_INCIDENTS).await?;
     let range = Range::newest_hour(newest, now);
     let ask = |q: &str, limit: usize, histogram: Option<usize>| Search {
         q: q.to_owned(),
@@ -109,12 +121,19 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
         Ok((logs, engine.logs(reader, &error_logs).await?, engine.traces(reader, &newest_traces).await?))
     };
     let ((services, spans, failed), (logs, error_logs, newest)) = tokio::try_join!(by_span, by_log)?;
-    html(&view(visit, ui.version, &range, Answers { services, spans, logs, error_logs, failed, newest }))
+    let answers = Answers { incidents, newest_span, services, spans, logs, error_logs, failed, newest };
+    html(&view(visit, ui.version, &range, answers))
 }
 
 /// The newest time of several extents; `None` if nothing is stored.
 fn newest(extents: [Option<TimeRange>; 3]) -> Option<UnixNanos> {
     extents.into_iter().flatten().map(|extent| extent.to.or(extent.from).unwrap_or_default()).max()
+}
+
+/// When the last of several incidents ended, none of which is open.
+fn calm_since(incidents: &[Incident]) -> Option<Moment> {
+    let ends = incidents.iter().filter_map(|incident| nanos(incident.end.as_deref()?));
+    ends.max().map(Moment::to_second)
 }
 
 fn view(visit: &Visit, version: &'static str, range: &Range, answers: Answers) -> OverviewPage {
@@ -126,10 +145,13 @@ fn view(visit: &Visit, version: &'static str, range: &Range, answers: Answers) -
     slow.truncate(SHOWN_MAX);
     let newest = range.range.to.map(|to| date_time(to.0.saturating_sub(1)));
     let services = answers.services.services.len() as u64;
+    let open: Vec<&Incident> = answers.incidents.iter().filter(|incident| incident.end.is_none()).collect();
     OverviewPage {
         frame: visit.frame("Overview", Section::Overview, version),
         range: words.clone(),
         note: newest.map(|newest| format!("Nothing arrived for the last hour; this is the newest hour that has data, up to {newest} UTC.")),
+        incidents: IncidentTable::new("Open incidents", &open, answers.newest_span),
+        calm_since: calm_since(&answers.incidents),
         services: ServiceTable::new(format!("{}, {words}", counted(services, "service")), &answers.services.services, t),
         figures: [
             Figure::new("Spans", "spans", "span", &answers.spans, t),
@@ -175,6 +197,12 @@ mod tests {
         logs.extend(sample::hostile_logs());
         let empty = |page: bool| if page { Vec::new() } else { logs.clone() };
         Answers {
+            incidents: if filled {
+                vec![sample::open_incident(), sample::incident(), sample::hostile_incident()]
+            } else {
+                Vec::new()
+            },
+            newest_span: Some(UnixNanos(sample::START + 90_000_000_000)),
             services: Services {
                 services: if filled { sample::services() } else { Vec::new() },
                 range: TimeRange::ALL,
@@ -197,9 +225,14 @@ mod tests {
         let range = Range::newest_hour(UnixNanos(sample::START), UnixNanos(i64::MAX));
         let page = view(&checks::visit("/"), "0.1.0", &range, answers(true)).render().unwrap();
         checks::is_sound("overview", &page);
-        for part in
-            ["newest hour that has data", "Slowest of the newest 30 traces", "charge failed", "checkout"]
-        {
+        for part in [
+            "newest hour that has data",
+            "/incidents/i-0002",
+            "1 m 30 s so far",
+            "Slowest of the newest 30 traces",
+            "charge failed",
+            "checkout",
+        ] {
             assert!(page.contains(part), "{part}");
         }
         // Slowest first, and no more than are shown.
@@ -215,6 +248,17 @@ mod tests {
         checks::is_sound("overview-quiet", &page);
         assert!(page.contains("No error logs"));
         assert!(!page.contains("newest hour that has data"));
+        assert!(page.contains("No incident so far."), "{page}");
+    }
+
+    #[test]
+    fn without_an_open_incident_the_end_of_the_last_is_named() {
+        let range = Range::newest_hour(UnixNanos(i64::MAX), UnixNanos(i64::MAX));
+        let answers = Answers { incidents: vec![sample::incident()], ..answers(false) };
+        let page = view(&checks::visit("/"), "0.1.0", &range, answers).render().unwrap();
+        checks::is_sound("overview-calm", &page);
+        assert!(page.contains("Nothing is wrong since") && page.contains("2025-11-21 09:05:00"), "{page}");
+        assert!(!page.contains("/incidents/i-0001"));
     }
 
     #[test]

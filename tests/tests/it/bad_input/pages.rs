@@ -76,7 +76,7 @@ fn every_page_carries_the_policy() {
     let home = Home::new();
     let server = Server::start(&home.data());
     store(&server, &logs("calm", vec![log("kept")]));
-    for page in ["/start", "/services", "/search", "/no-such-page"] {
+    for page in ["/start", "/incidents", "/explain", "/services", "/search", "/no-such-page"] {
         let answer = server.api().get(page);
         assert_eq!(answer.header("content-security-policy"), Some(POLICY), "{page}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{page}");

@@ -27,6 +27,8 @@ pub(super) struct SearchPage {
     q: String,
     t: String,
     range: String,
+    /// The diagnosis of this time, if it is a certain one.
+    explain: Option<String>,
     presets: Vec<(String, &'static str, bool)>,
     wrong: Option<WrongQuery>,
     results: Option<Results>,
@@ -130,6 +132,7 @@ fn bare(visit: &Visit, version: &'static str, question: &Question) -> SearchPage
         q: question.q.clone(),
         t: t.clone(),
         range: question.range.words(),
+        explain: (!t.is_empty()).then(|| Address::new("/explain").with("t", t).to_string()),
         presets: presets.collect(),
         wrong: None,
         results: None,
@@ -264,9 +267,15 @@ mod tests {
         logs.extend(sample::hostile_logs());
         let page =
             rendered("search-logs", "/search?tab=logs&t=now-1h", Found::Logs(sample::page(logs)), None);
-        for part in
-            ["charge failed", "3,339 logs", "?span=", "<details", "code.line.number", "cursor=1763715600-42"]
-        {
+        for part in [
+            "charge failed",
+            "3,339 logs",
+            "?span=",
+            "<details",
+            "code.line.number",
+            "cursor=1763715600-42",
+            "/explain?t=now-1h",
+        ] {
             assert!(page.contains(part), "{part}");
         }
     }
@@ -275,6 +284,7 @@ mod tests {
     fn traces_and_spans_are_listed() {
         let traces = Found::Traces(sample::page(sample::summaries()));
         let page = rendered("search-traces", "/search?q=service:checkout", traces, None);
+        assert!(!page.contains("/explain"), "everything is no window");
         // A facet narrows the query that is there.
         assert!(page.contains("q=service%3Acheckout%20status%3Aerror"));
         assert!(page.contains("q=service%3Acheckout%20NOT%20status%3Aerror"));
