@@ -128,9 +128,10 @@ async fn window(engine: &Engine, reader: &Reader, range: TimeRange) -> Result<(i
     };
     let from = range.from.unwrap_or(UnixNanos(newest.0.saturating_sub(QUARTER)));
     let (from, to) = ends(TimeRange { from: Some(from), to: Some(newest) })?;
-    let sane = i64::MIN + 2 * WINDOW_MAX..i64::MAX - 2 * WINDOW_MAX;
+    const DAY: i64 = 1_440 * MINUTE;
+    let sane = i64::MIN + DAY..=i64::MAX - DAY;
     if !sane.contains(&from) || !sane.contains(&to) {
-        return Err(QueryError::invalid("a window lies between the years 1678 and 2262"));
+        return Err(QueryError::invalid("a window lies between 1677-09-22 and 2262-04-10"));
     }
     if to.saturating_sub(from) > WINDOW_MAX {
         return Err(QueryError::invalid("a window has 31 days at most"));
