@@ -14,3 +14,4 @@ mod search_and_sql;
 mod services;
 mod readme;
 mod demo;
+mod accuracy;
