@@ -60,7 +60,7 @@ pub fn causeway(arguments: &[&str]) -> Output {
 
 /// The program without settings from the environment of the test.
 pub fn command() -> Command {
-    command_under(&[])
+    command_under(&[], &program())
 }
 
 /// SIGINT, as Ctrl-C at a terminal sends it.
@@ -74,15 +74,15 @@ pub fn interrupt(process: &Child) {
     assert!(status.success(), "cannot send SIGINT");
 }
 
-/// The same as the last argument of another command, if there is one.
-fn command_under(wrapper: &[String]) -> Command {
+/// A program likewise, as the last argument of another command, if there is one.
+fn command_under(wrapper: &[String], program: &Path) -> Command {
     let mut command = match wrapper.split_first() {
         Some((first, others)) => {
             let mut command = Command::new(first);
-            command.args(others).arg(program());
+            command.args(others).arg(program);
             command
         }
-        None => Command::new(program()),
+        None => Command::new(program),
     };
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CAUSEWAY_")) {
         command.env_remove(name);
@@ -95,6 +95,7 @@ fn command_under(wrapper: &[String]) -> Command {
 /// How a server is to be started.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    program: Option<PathBuf>,
     data: PathBuf,
     config: Option<String>,
     token: Option<String>,
@@ -105,7 +106,15 @@ pub struct Setup {
 impl Setup {
     /// On this data directory, on free ports, with nothing configured.
     pub fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), config: None, token: None, arguments: Vec::new(), wrapper: Vec::new() }
+        let (config, token, arguments, wrapper) = (None, None, Vec::new(), Vec::new());
+        Self { program: None, data: data.to_owned(), config, token, arguments, wrapper }
+    }
+
+    /// Of this program instead of the one that [`program`] finds.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
     }
 
     /// With this text as its configuration file.
@@ -184,7 +193,8 @@ impl Setup {
     }
 
     fn spawn(&self) -> Process {
-        let mut command = command_under(&self.wrapper);
+        let program = self.program.clone().unwrap_or_else(program);
+        let mut command = command_under(&self.wrapper, &program);
         command.arg("serve").arg("--data").arg(&self.data);
         for listener in ["--listen", "--otlp-grpc", "--otlp-http"] {
             if !self.arguments.iter().any(|argument| argument == listener) {

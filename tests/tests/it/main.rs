@@ -15,3 +15,4 @@ mod services;
 mod diagnosis;
 mod readme;
 mod demo;
+mod accuracy;
