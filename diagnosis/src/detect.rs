@@ -168,11 +168,19 @@ impl Detector {
 
     async fn judge_one(&mut self, alarms: &Alarms, minute: i64) -> Result<(), QueryError> {
         let found = alarms.at(minute, &self.wrong);
+        let lasting = alarms.lasting(minute, &found);
         if let Some(open) = &self.open
             && minute - open.last > CLOSED_AFTER
         {
             self.close().await?;
         }
+        // Among many operations one is always somewhat unusual: what counts is what lasts, and what has been part of the
+        // incident.
+        let counts = |alarm: &Alarm| {
+            let of_incident = self.open.as_ref().is_some_and(|open| is_part(&open.incident, alarm));
+            of_incident || lasting.iter().any(|(_, other)| other == alarm)
+        };
+        let found: Vec<Alarm> = found.into_iter().filter(counts).collect();
         if found.is_empty() {
             if let Some(open) = &self.open
                 && minute - open.last >= CLOSED_AFTER
@@ -193,13 +201,19 @@ impl Detector {
                 }
                 self.put().await
             }
-            _ => self.consider(alarms, minute, found).await,
+            _ => self.consider(alarms, minute, lasting).await,
         }
     }
 
     /// Opens an incident if traces name a suspect.
-    async fn consider(&mut self, alarms: &Alarms, minute: i64, found: Vec<Alarm>) -> Result<(), QueryError> {
-        let Some(first) = alarms.lasting(minute, &found) else { return Ok(()) };
+    async fn consider(
+        &mut self,
+        alarms: &Alarms,
+        minute: i64,
+        lasting: Vec<(i64, Alarm)>,
+    ) -> Result<(), QueryError> {
+        let Some(first) = lasting.iter().map(|(first, _)| *first).min() else { return Ok(()) };
+        let found: Vec<Alarm> = lasting.into_iter().map(|(_, alarm)| alarm).collect();
         if self.dismissed.contains(&minute) {
             return Ok(());
         }
@@ -228,7 +242,10 @@ impl Detector {
             incident.timeline.push(Moment { time: change.time.clone(), text: text.trim().to_owned() });
         }
         for past in first..minute {
-            add(&mut incident, &alarms.at(past, &BTreeSet::new()));
+            let of_past = alarms.at(past, &BTreeSet::new());
+            let same = |alarm: &&Alarm| found.iter().any(|other| other.is_same(alarm));
+            let of_past: Vec<Alarm> = of_past.iter().filter(same).cloned().collect();
+            add(&mut incident, &of_past);
         }
         add(&mut incident, &found);
         incident.traffic_share = alarms.share(first, minute);
@@ -310,6 +327,15 @@ impl Detector {
         }
         Ok(())
     }
+}
+
+/// Whether an alarm is about an operation that an incident has reached already.
+fn is_part(incident: &Incident, alarm: &Alarm) -> bool {
+    let is_it = |known: &Affected| {
+        (&known.service, &known.operation, known.signal.as_str())
+            == (&alarm.service, &alarm.operation, alarm.signal)
+    };
+    incident.operations.iter().any(is_it)
 }
 
 fn title(diagnosis: &Diagnosis, found: &[Alarm]) -> String {

@@ -44,6 +44,14 @@ pub(super) struct Alarm {
     p: f64,
 }
 
+impl Alarm {
+    /// Whether it is about the same operation and the same of it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.service, &self.operation, &self.kind, self.signal)
+            == (&other.service, &other.operation, &other.kind, other.signal)
+    }
+}
+
 /// Minutes and their history.
 pub(super) struct Alarms {
     of: BTreeMap<Operation, BTreeMap<i64, MinuteRow>>,
@@ -97,29 +105,25 @@ impl Alarms {
         found
     }
 
-    /// Since which minute something has been unusual that cannot be chance, if so.
-    pub(super) fn lasting(&self, minute: i64, found: &[Alarm]) -> Option<i64> {
+    /// What has been unusual for so long that it cannot be chance, with its first minute.
+    pub(super) fn lasting(&self, minute: i64, found: &[Alarm]) -> Vec<(i64, Alarm)> {
         let most = FALSE_A_DAY / (DAY * self.of.len().max(1) as f64 * 2.0);
-        let mut since = None;
         let earlier: Vec<Vec<Alarm>> =
             (1..STREAK_MAX).map(|back| self.at(minute - back, &BTreeSet::new())).collect();
+        let mut lasting = Vec::new();
         for alarm in found {
             let (mut product, mut first) = (alarm.p, minute);
             for (back, alarms) in earlier.iter().enumerate() {
-                let same = |other: &&Alarm| {
-                    (&other.service, &other.operation, &other.kind, other.signal)
-                        == (&alarm.service, &alarm.operation, &alarm.kind, alarm.signal)
-                };
-                let Some(before) = alarms.iter().find(same) else { break };
+                let Some(before) = alarms.iter().find(|other| other.is_same(alarm)) else { break };
                 product *= before.p;
                 first = minute - back as i64 - 1;
             }
             // One minute alone may be a pause or a burst.
             if product <= most && first < minute {
-                since = Some(since.map_or(first, |known: i64| known.min(first)));
+                lasting.push((first, alarm.clone()));
             }
         }
-        since
+        lasting
     }
 
     /// The share of the calls that come from outside which unusual operations have.
@@ -178,4 +182,58 @@ fn duration(row: &MinuteRow, history: &[&MinuteRow]) -> Option<Found> {
     let (median, tail) = (of(|row| row.median)?, of(|row| row.p95)?);
     let (p, value, expected) = if median.0 <= tail.0 { median } else { tail };
     Some(("duration", value, expected, "ns", (2.0 * p).min(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An operation with these minutes: calls, errors, median and 95 % quantile in milliseconds.
+    fn alarms(minutes: &[(i64, f64, f64, f64, f64)]) -> Alarms {
+        let operation: Operation = ("cart".to_owned(), "GET /cart".to_owned(), "server".to_owned());
+        let row = |(minute, calls, errors, median, p95): &(i64, f64, f64, f64, f64)| {
+            let (median, p95, operation) = (median * 1e6, p95 * 1e6, operation.clone());
+            (*minute, MinuteRow { minute: *minute, operation, calls: *calls, errors: *errors, median, p95 })
+        };
+        let rows = minutes.iter().map(row).collect();
+        Alarms { of: BTreeMap::from([(operation.clone(), rows)]), versions: BTreeMap::new(), first: 0 }
+    }
+
+    fn healthy(until: i64) -> Vec<(i64, f64, f64, f64, f64)> {
+        (0..until)
+            .map(|at| (at, 100.0 + (at % 5) as f64, (at % 3) as f64, 10.0 + (at % 4) as f64 * 0.2, 40.0))
+            .collect()
+    }
+
+    #[test]
+    fn what_lasts_is_no_chance() {
+        let check = |more: &[(i64, f64, f64, f64, f64)], at: i64, expected: Option<(i64, &str)>| {
+            let mut minutes = healthy(30);
+            minutes.extend(more);
+            let alarms = alarms(&minutes);
+            let found = alarms.at(at, &BTreeSet::new());
+            let lasting = alarms.lasting(at, &found);
+            let lasting = lasting.first().map(|(since, alarm)| (*since, alarm.signal));
+            assert_eq!(lasting, expected, "{more:?}: {found:?}");
+        };
+        check(&[(30, 100.0, 2.0, 10.0, 40.0), (31, 100.0, 1.0, 10.4, 41.0)], 31, None);
+        check(&[(30, 100.0, 40.0, 10.0, 40.0), (31, 100.0, 45.0, 10.0, 40.0)], 31, Some((30, "errors")));
+        // One minute alone may be a burst.
+        check(&[(30, 100.0, 1.0, 10.0, 40.0), (31, 100.0, 60.0, 10.0, 40.0)], 31, None);
+        check(&[(30, 100.0, 1.0, 90.0, 400.0), (31, 100.0, 1.0, 90.0, 400.0)], 31, Some((30, "duration")));
+        // A little slower for a little while.
+        check(&[(30, 100.0, 1.0, 10.9, 42.0), (31, 100.0, 1.0, 10.9, 42.0)], 31, None);
+        // Too few calls to tell.
+        check(&[(30, 2.0, 0.0, 90.0, 400.0), (31, 2.0, 0.0, 90.0, 400.0)], 31, None);
+    }
+
+    #[test]
+    fn minutes_of_incidents_are_no_history() {
+        let mut minutes = healthy(12);
+        minutes.extend((12..40).map(|at| (at, 100.0, 50.0, 10.0, 40.0)));
+        let alarms = alarms(&minutes);
+        assert!(alarms.at(39, &BTreeSet::new()).is_empty(), "what always was is usual");
+        assert_eq!(alarms.at(39, &(12..39).collect()).len(), 1);
+        assert!(alarms.at(3, &BTreeSet::new()).is_empty(), "no history yet");
+    }
 }

@@ -4,6 +4,7 @@
 mod thin;
 mod changes;
 mod why;
+mod incidents;
 
 use serde_json::Value;
 use tests::{harness::Server, http::Answer};

@@ -212,7 +212,7 @@ const WRONG: &[Wrong] = &[
     Wrong("no json", 400, "no question"),
     Wrong("[]", 400, "no question"),
     Wrong("5", 400, "an object with `from`"),
-    Wrong(r#"{"from":"2023-11-14T22:00:00Z","to":"2023-11-14T22:10:00Z","servce":"a"}"#, 400, "servce"),
+    Wrong(r#"{"from":"2023-11-14T22:00:00Z","to":"2023-11-14T22:10:00Z","zone":"a"}"#, 400, "zone"),
     Wrong(r#"{"service":5}"#, 400, "no question"),
     Wrong(r#"{"from":"2023-11-14T22:10:00Z","to":"2023-11-14T22:00:00Z"}"#, 400, "from"),
     Wrong(r#"{"from":"2023-11-14T22:10:00Z","to":"2023-11-14T22:10:00Z"}"#, 400, "from"),
