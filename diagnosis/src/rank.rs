@@ -146,6 +146,12 @@ pub(crate) fn leaks(strains: &Strains) -> bool {
     of_services.into_iter().any(|(resource, strain)| is_leak(*resource, strain, strains.len()))
 }
 
+/// Whether the memory of a service leaks.
+pub(crate) fn leaks_of(strains: &Strains, service: Option<&crate::frame::Service>) -> bool {
+    let strain = service.and_then(|service| strains.get(service)?.get(&Resource::Memory));
+    strain.is_some_and(|strain| is_leak(Resource::Memory, strain, strains.len()))
+}
+
 /// A resource out of its range that nobody was harmed by: kept, far down.
 fn harmless<'a>(frame: &'a Frame, strains: &'a Strains) -> impl Iterator<Item = Candidate> + 'a {
     let (of_services, count) =

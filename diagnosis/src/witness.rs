@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use query::{Gathering, QueryError};
 
+use crate::blame::Slowed;
 use crate::compare::Comparison;
-use crate::evidence::resources::Strains;
+use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Kind, NONE};
 use crate::load::{self, sql_text};
-use crate::rank::{Accusation, Candidate};
+use crate::rank::{Accusation, Candidate, leaks_of};
 use crate::stats::{ALPHA, Urn, quantile};
 use crate::votes::{Cause, Given};
 
@@ -147,6 +148,10 @@ impl Scene<'_> {
         {
             return Some((caller, Accusation::Retry(callee)));
         }
+        // It pauses ever longer, and is not there while it begins anew.
+        if leaks_of(self.strains, self.frame.services.get(service)) {
+            return Some((service, Accusation::Slowed(Slowed::By(Resource::Memory))));
+        }
         match cause {
             Cause::Gone(_) if self.are_messages(&given) => {
                 let from = given.first().map_or(service, |given| self.frame.service[given.row as usize]);
@@ -268,7 +273,7 @@ impl Scene<'_> {
 
     fn waits_for_lock(&self, candidate: &Candidate) -> bool {
         let strains = self.frame.services.get(candidate.service).and_then(|name| self.strains.get(name));
-        let lock = strains.and_then(|of| of.get(&crate::evidence::resources::Resource::Lock));
+        let lock = strains.and_then(|of| of.get(&Resource::Lock));
         lock.is_some_and(|strain| strain.p <= ALPHA)
     }
 
