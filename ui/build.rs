@@ -1,5 +1,5 @@
-//! Hashes the folder `assets` once, so that every address in it can be kept for ever, and compresses each
-//! file in the forms browsers take. What it writes is a Rust table that `src/assets.rs` includes; paths in it
+//! Hashes the folders `assets` and `vendor` once, so that every address in them can be kept for ever, and compresses
+//! each file in the forms browsers take. What it writes is a Rust table that `src/assets.rs` includes; paths in it
 //! are put together by the compiler, so that checkouts may share a target directory.
 
 use std::error::Error;
@@ -16,15 +16,15 @@ const GZIP_LEVEL: u32 = 9;
 const BROTLI_LEVEL: i32 = 11;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("assets");
+    let crate_folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    println!("cargo::rerun-if-changed=assets");
     println!("cargo::rerun-if-changed=build.rs");
 
     let mut hash = FNV_START;
     let mut table = String::new();
-    for path in files(&folder)? {
+    for path in served(&crate_folder)? {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("asset names are UTF-8")?.to_owned();
+        let from = path.strip_prefix(&crate_folder)?.to_str().ok_or("asset names are UTF-8")?;
         let content = fs::read(&path)?;
         for byte in name.bytes().chain([0]).chain(content.iter().copied()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_FACTOR);
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(
             table,
             "    Asset {{ name: {name:?}, content_type: {kind:?}, \
-             plain: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/assets/{name}\")), \
+             plain: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{from}\")), \
              gzip: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\")), \
              brotli: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.br\")) }},"
         )?;
@@ -51,7 +51,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The files of the folder by name, so that the hash does not depend on the file system's order.
+/// The folders of what is served, and the file that only tells where the others are from.
+const FOLDERS: [&str; 2] = ["assets", "vendor"];
+const NOT_SERVED: &str = "README.md";
+
+/// All files that are served. One name stands for one file, whichever folder it is in.
+fn served(crate_folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    for folder in FOLDERS {
+        println!("cargo::rerun-if-changed={folder}");
+        for path in files(&crate_folder.join(folder))? {
+            let name = path.file_name();
+            if all.iter().any(|other| other.file_name() == name) {
+                return Err(format!("{} stands in both folders", path.display()).into());
+            }
+            if name.is_some_and(|name| name != NOT_SERVED) {
+                all.push(path);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The files of a folder by name, so that the hash does not depend on the file system's order.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut files =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;

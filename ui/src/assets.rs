@@ -1,5 +1,5 @@
-//! Style sheets, scripts and icons, built into the program. Their addresses carry a hash of the whole folder,
-//! so relative imports between them work and browsers may keep them for ever.
+//! Style sheets, scripts and icons, built into the program: our own of `assets` and those of others in `vendor`. Their
+//! addresses carry a hash of all, so relative imports between them work and browsers may keep them for ever.
 
 use std::fmt;
 
@@ -121,6 +121,29 @@ mod tests {
             let plain = ASSETS.iter().find(|asset| asset.name == "main.css").unwrap().plain;
             assert_eq!(body.len() < plain.len(), expected.is_some());
         }
+    }
+
+    #[test]
+    fn vendored_files_are_what_their_table_says() {
+        use base64::Engine as _;
+        use sha2::Digest as _;
+
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor");
+        let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        let mut files = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name == "README.md" {
+                continue;
+            }
+            let digest = sha2::Sha384::digest(std::fs::read(&path).unwrap());
+            let integrity = base64::engine::general_purpose::STANDARD.encode(digest);
+            let row = table.lines().find(|line| line.starts_with(&format!("| {name} |")));
+            assert!(row.is_some_and(|row| row.contains(&format!("`sha384-{integrity}`"))), "{name}: {row:?}");
+            files += 1;
+        }
+        assert!(files > 0);
     }
 
     #[tokio::test]
