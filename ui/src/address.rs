@@ -63,6 +63,21 @@ pub(crate) fn trace_at(trace_id: &str, span_id: &str) -> String {
     trace(trace_id).with("span", span_id).at(&format!("s-{span_id}"))
 }
 
+/// An address of this program with some of its parameters set anew; an empty one is left out.
+pub(crate) fn with_parameters(here: &str, set: &[(&str, &str)]) -> String {
+    let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let stay = query.split('&').filter(|pair| !pair.is_empty());
+    let stay: Vec<&str> = stay.filter(|pair| set.iter().all(|(key, _)| *key != name(pair))).collect();
+    let mut address = Address::new(path.to_owned());
+    for pair in stay {
+        address.text.push(if address.asked { '&' } else { '?' });
+        address.text.push_str(pair);
+        address.asked = true;
+    }
+    set.iter().fold(address, |address, (name, value)| address.with(name, value)).to_string()
+}
+
 fn encode(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -113,6 +128,17 @@ mod tests {
         assert_eq!(search("logs", "", "now-1h"), "/search?tab=logs&t=now-1h");
         assert_eq!(trace_at("ab", "cd"), "/traces/ab?span=cd#s-cd");
         assert_eq!(trace("../x\"").to_string(), "/traces/..%2Fx%22");
+    }
+
+    #[test]
+    fn parameters_are_set_anew() {
+        for (here, expected) in [
+            ("/a", "/a?t=1..2"),
+            ("/a?q=x%20y&t=now-1h", "/a?q=x%20y&t=1..2"),
+            ("/a?t=now-1h&tz=UTC", "/a?t=1..2"),
+        ] {
+            assert_eq!(with_parameters(here, &[("t", "1..2"), ("tz", "")]), expected);
+        }
     }
 
     #[test]

@@ -82,8 +82,9 @@ impl Histogram {
                 error_height: units(errors),
                 has_errors: bucket.errors > 0,
                 label: format!(
-                    "{} UTC, {}: {}, {}",
+                    "{} {}, {}: {}, {}",
                     format::date_time(bucket.time),
+                    crate::zone::name(),
                     format::duration(step),
                     counted(bucket.count, noun),
                     counted(bucket.errors, "error")

@@ -96,6 +96,12 @@ async fn a_stored_incident_is_listed_shown_and_kept() {
         ("/incidents?t=now-1h", 200, "No incident in this time"),
         ("/incidents?t=2025-11-21T09:04:00Z..2025-11-21T10:00:00Z", 200, "href=\"/incidents/i-0001\""),
         ("/incidents?t=pink", 400, "now-15m"),
+        ("/incidents?tz=Asia/Tokyo", 200, "<time datetime=\"2025-11-21T09:00:00.12Z\""),
+        ("/incidents?tz=Asia/Tokyo", 200, ">2025-11-21 18:00:00</time>"),
+        ("/incidents?tz=Asia/Tokyo", 200, "All times are in Asia/Tokyo"),
+        ("/incidents?tz=pink", 400, "such as UTC or Europe/Berlin"),
+        ("/preferences", 200, "Keep"),
+        ("/preferences/keep?zone=Mars", 400, "such as UTC or Europe/Berlin"),
         ("/", 200, "Nothing is wrong since"),
         (
             "/incidents/i-0001",

@@ -24,6 +24,7 @@ use crate::problem::{Problem, html};
 use crate::prose::Prose;
 use crate::range::between;
 use crate::visit::{Frame, Section, Visit};
+use crate::zone::{self, Zone};
 
 /// How many affected operations are shown; the rest are counted.
 const OPERATIONS_MAX: usize = 50;
@@ -91,7 +92,13 @@ pub(crate) async fn page(
     Path(name): Path<String>,
     visit: Visit,
 ) -> Response {
-    respond(answer(&ui, &reader, &visit, &name).await, &visit, &ui)
+    let answer = answer(&ui, &reader, &visit, &name);
+    let answer = match Form::of(&name).1 {
+        Form::Page => answer.await,
+        // A report is kept and sent to others: its times are UTC, whatever its first reader prefers.
+        _ => zone::within(Zone::default(), answer).await,
+    };
+    respond(answer, &visit, &ui)
 }
 
 async fn answer(ui: &Ui, reader: &Reader, visit: &Visit, name: &str) -> Result<Response, Problem> {

@@ -101,7 +101,7 @@ fn view(
         .iter()
         .map(|(t, name)| (Address::new("/incidents").with("t", t).to_string(), *name, *t == range.text));
     IncidentsPage {
-        frame: visit.frame("Incidents", Section::Incidents, version),
+        frame: visit.frame("Incidents", Section::Incidents, version).over(range),
         table: IncidentTable::new(caption, &shown, newest),
         range: words,
         note: (incidents.len() >= INCIDENTS_MAX)

@@ -149,7 +149,7 @@ fn view(visit: &Visit, version: &'static str, range: &Range, answers: Answers) -
     OverviewPage {
         frame: visit.frame("Overview", Section::Overview, version),
         range: words.clone(),
-        note: newest.map(|newest| format!("Nothing arrived for the last hour; this is the newest hour that has data, up to {newest} UTC.")),
+        note: newest.map(|newest| format!("Nothing arrived for the last hour; this is the newest hour that has data, up to {newest} {}.", crate::zone::name())),
         incidents: IncidentTable::new("Open incidents", &open, answers.newest_span),
         calm_since: calm_since(&answers.incidents),
         services: ServiceTable::new(format!("{}, {words}", counted(services, "service")), &answers.services.services, t),
