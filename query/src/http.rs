@@ -21,6 +21,7 @@ use crate::error::QueryError;
 use crate::rows::Page;
 pub use answer::{Failure, json_answer, request_id};
 pub use params::Params;
+pub use sql::sql_rows;
 
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;

@@ -26,7 +26,7 @@ pub use engine::{
     TailEvent, Templates, TraceSide,
 };
 pub use error::QueryError;
-pub use http::{Failure, Params, json_answer, request_id, router};
+pub use http::{Failure, Params, json_answer, request_id, router, sql_rows};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
 pub use threads::{NICE, NICE_MAX};
 

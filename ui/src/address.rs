@@ -34,6 +34,15 @@ impl Address {
         self
     }
 
+    /// Adds a parameter that is empty.
+    pub(crate) fn with_empty(mut self, name: &str) -> Self {
+        self.text.push(if self.asked { '&' } else { '?' });
+        self.text.push_str(name);
+        self.text.push('=');
+        self.asked = true;
+        self
+    }
+
     /// Adds the place on the page and ends the address.
     pub(crate) fn at(mut self, place: &str) -> String {
         self.text.push('#');
@@ -51,6 +60,14 @@ impl fmt::Display for Address {
 /// The address of a search.
 pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
     Address::new("/search").with("tab", tab).with("q", q).with("t", t).to_string()
+}
+
+/// The address of a service's page.
+pub(crate) fn service(service: &query::rows::Service, t: &str) -> String {
+    let address = Address::new("/services").below(&service.name);
+    let address = address.with("namespace", service.namespace.as_deref().unwrap_or_default());
+    let address = address.with("environment", service.environment.as_deref().unwrap_or_default());
+    if t.is_empty() { address.with_empty("t").to_string() } else { address.with("t", t).to_string() }
 }
 
 /// The address of a trace.

@@ -2,13 +2,17 @@
 
 mod rows;
 mod suspects;
-mod changes;
+pub(crate) mod changes;
 mod overview;
 mod incidents;
 mod incident;
 mod explain;
 mod services;
+mod service;
+mod map;
 mod search;
+mod compare;
+mod sql;
 mod trace;
 mod start;
 mod preferences;
@@ -33,6 +37,12 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/incidents/{id}", get(incident::page))
         .route("/explain", get(explain::page))
         .route("/services", get(services::page))
+        .route("/services/{name}", get(service::page))
+        .route("/map", get(map::page))
+        .route("/compare", get(compare::page))
+        .route("/sql", get(sql::page))
+        .route("/sql/words", get(sql::words))
+        .route("/sql/{name}", get(sql::file))
         .route("/search", get(search::page))
         .route("/traces/{id}", get(trace::page))
         .route("/start", get(start::page))

@@ -153,6 +153,11 @@ fn unix(text: &str) -> Option<UnixNanos> {
     text.parse::<i64>().ok()?.checked_mul(unit).map(UnixNanos)
 }
 
+/// The nanoseconds of a time in the form of answers.
+pub(crate) fn nanos_of(text: &str) -> Option<i64> {
+    rfc3339(text).map(|time| time.0)
+}
+
 fn rfc3339(text: &str) -> Option<UnixNanos> {
     let time: Timestamp = text.parse().ok()?;
     i64::try_from(time.as_nanosecond()).ok().map(UnixNanos)

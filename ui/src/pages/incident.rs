@@ -14,6 +14,7 @@ use model::{Reader, UnixNanos};
 use self::charts::Charts;
 use crate::Ui;
 use crate::address::{Address, search, term};
+use crate::copy::{self, CopyAs};
 use crate::format::{Moment, counted, percent};
 use crate::pages::changes::ChangeTable;
 use crate::pages::incidents::{href, lasted, nanos, newest_span, title};
@@ -39,6 +40,7 @@ struct IncidentPage {
     charts: Charts,
     /// Address and text.
     ways: Vec<(String, &'static str)>,
+    copy: CopyAs,
 }
 
 /// What the page and the reports show.
@@ -143,7 +145,16 @@ impl IncidentPage {
             (search("traces", "status:error", &t), "Failed traces of this time"),
             (Address::new("/explain").with("t", &t).to_string(), "Explain this time again"),
         ];
-        Self { frame: visit.frame(view.title.as_str(), Section::Incidents, version), view, charts, ways }
+        let copy = CopyAs::timeless(visit)
+            .api(visit, &Address::new("/api/incidents").below(&incident.id))
+            .form("causeway", format!("causeway incidents {}", copy::quoted(&incident.id)));
+        Self {
+            frame: visit.frame(view.title.as_str(), Section::Incidents, version),
+            view,
+            charts,
+            ways,
+            copy,
+        }
     }
 }
 
