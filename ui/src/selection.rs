@@ -3,7 +3,7 @@
 use model::UnixNanos;
 use query::SpanBox;
 
-use crate::format::{duration, rfc3339};
+use crate::format::duration;
 use crate::params::{BadParameter, Params};
 use crate::range::{self, Range};
 
@@ -96,13 +96,6 @@ impl Selection {
     }
 }
 
-/// The text of a box.
-pub(crate) fn text(from: i64, to: i64, low: Option<i64>, high: Option<i64>) -> String {
-    let end = |nanos: Option<i64>| nanos.map(|nanos| format!("{nanos}ns")).unwrap_or_default();
-    let times = format!("{}..{}", rfc3339(from), rfc3339(to));
-    if low.is_none() && high.is_none() { times } else { format!("{times},{}..{}", end(low), end(high)) }
-}
-
 /// A duration; `Some(None)` where it is empty.
 fn nanos(text: &str) -> Option<Option<i64>> {
     let text = text.trim();
@@ -149,8 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let written = text(NOW.0, NOW.0 + 5, Some(7), None);
-        assert_eq!(written, "2023-11-14T22:13:20Z..2023-11-14T22:13:20.000000005Z,7ns..");
+        let written = format!("{},7ns..", range::between(NOW.0, NOW.0 + 5));
         let selection = Selection::read("sel", &written, NOW).unwrap();
         assert_eq!((selection.low, selection.high), (Some(7), None));
         assert_eq!(selection.terms(), " duration>=7ns");

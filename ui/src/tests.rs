@@ -148,7 +148,7 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
         ("/services/payment?t=2025-11-21T08:30:00Z..2025-11-21T09:10:00Z", 200, "charge card"),
         ("/services/payment?t=&sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z,500ms..", 200, "500 ms and longer"),
         ("/services/none?t=", 404, "No span of none in this time"),
-        ("/services/payment?t=&sel=x", 400, "100ms..2s"),
+        ("/services/payment?t=&sel=1..2,x", 400, "100ms..2s"),
         ("/map?t=", 200, "Map around payment"),
         ("/map?t=&hops=all", 200, "1 node, 0 edges"),
         ("/map?t=&service=none", 200, "Nothing is known around none"),
