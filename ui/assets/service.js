@@ -62,12 +62,13 @@ class ServiceCharts extends HTMLElement {
       const { value, colour: name, unit } = FIGURES[figure.dataset.chart];
       const values = points.map((point) => (point === undefined ? (unit === "" ? 0 : null) : value(point, minutes)));
       const drawn = figure.querySelector("svg");
+      const marks = this.#marks(drawn);
       const place = document.createElement("div");
       place.className = "plot";
       place.setAttribute("role", "group");
       place.setAttribute("aria-label", `${drawn.getAttribute("aria-label")}. Arrow keys move, with Shift they select, Enter takes the selection.`);
       place.tabIndex = 0;
-      const plot = new uPlot(this.#options({ unit, fill: colour(this, name), css, length, width: drawn.clientWidth || 300 }), [times, values], place);
+      const plot = new uPlot(this.#options({ unit, fill: colour(this, name), css, length, marks, width: drawn.clientWidth || 300 }), [times, values], place);
       drawn.replaceWith(place);
       this.#plots.push(plot);
       this.#keys(place, plot, times, length);
@@ -76,7 +77,15 @@ class ServiceCharts extends HTMLElement {
     this.#shade();
   }
 
-  #options({ unit, fill, css, length, width }) {
+  /** The changes that the server drew: their times in seconds. */
+  #marks(drawn) {
+    const ends = this.querySelector(".heat")?.dataset;
+    if (ends === undefined) return [];
+    const [from, to] = [Number(ends.from) / NANOS, Number(ends.to) / NANOS];
+    return [...drawn.querySelectorAll(".change line")].map((line) => from + (Number.parseFloat(line.getAttribute("x1")) / 100) * (to - from));
+  }
+
+  #options({ unit, fill, css, length, marks, width }) {
     const axis = { stroke: css.axis, grid: { stroke: css.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     const text = (value) => (unit === "ns" ? duration(value) : String(Number(value.toPrecision(3))));
     return {
@@ -86,10 +95,35 @@ class ServiceCharts extends HTMLElement {
       legend: { show: false },
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, sync: { key: "service" }, points: { show: false } },
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] } },
-      axes: [{ ...axis, size: 22 }, { ...axis, size: 58, values: (_, splits) => splits.map(text) }],
+      axes: [{ ...axis, size: 22, values: (_, splits) => splits.map((seconds) => this.#clock(seconds)) }, { ...axis, size: 58, values: (_, splits) => splits.map(text) }],
       series: [{}, { fill, width: 0, paths: uPlot.paths.bars({ size: [0.85, 60], align: 1 }), points: { show: false } }],
-      hooks: { setSelect: [(plot) => this.#dragged(plot, length)] },
+      hooks: { setSelect: [(plot) => this.#dragged(plot, length)], draw: [(plot) => this.#drawMarks(plot, marks, css.ink)] },
     };
+  }
+
+  #clock(seconds) {
+    return written(BigInt(Math.round(seconds)) * 1_000_000_000n, { date: false, digits: 0 }).slice(0, 5);
+  }
+
+  /** Changes as dashed lines with a triangle above. */
+  #drawMarks(plot, marks, ink) {
+    const { ctx, bbox: { top, height } } = plot;
+    ctx.save();
+    [ctx.strokeStyle, ctx.fillStyle] = [ink, ink];
+    ctx.setLineDash([4, 4]);
+    for (const seconds of marks) {
+      const x = Math.round(plot.valToPos(seconds, "x", true));
+      ctx.beginPath();
+      ctx.moveTo(x, top);
+      ctx.lineTo(x, top + height);
+      ctx.stroke();
+      ctx.beginPath();
+      ctx.moveTo(x - 5, top);
+      ctx.lineTo(x + 5, top);
+      ctx.lineTo(x, top + 8);
+      ctx.fill();
+    }
+    ctx.restore();
   }
 
   #dragged(plot, length) {

@@ -225,7 +225,7 @@ async function checkSql(page, checks) {
 
 async function checkMapAndCompare(page, checks, traces) {
   await page.goto("/map?t=now-1h");
-  const node = page.getByRole("link", { name: /^payment, service/ });
+  const node = page.getByRole("link", { name: /payment/ });
   await node.focus();
   await page.keyboard.press("Enter");
   await page.waitForURL(/service=payment/);
@@ -236,7 +236,7 @@ async function checkMapAndCompare(page, checks, traces) {
 }
 
 async function checkPages(browser, server, checks) {
-  const { traces } = await server.get("/api/traces?limit=2");
+  const { traces } = await server.get("/api/traces", { limit: 2 });
   const ids = traces.map((trace) => trace.trace_id);
   await ask(`${server.http}/api/changes`, { kind: "deploy", service: FAILURE.service, version: "9.9.9" });
   for (const theme of ["light", "dark"]) {
