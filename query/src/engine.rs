@@ -174,7 +174,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over a store, within the store's memory budget.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
-        let threads = Arc::new(Threads::new(limits.nice)?);
+        let threads = Arc::new(Threads::new(limits.nice, store.pace())?);
         let sql = SqlEngine::new(Arc::clone(store.budget()), Arc::clone(&threads), limits)?;
         Ok(Self {
             store,

@@ -14,6 +14,7 @@
 
 mod error;
 mod timings;
+mod pace;
 mod budget;
 mod text;
 pub mod templates;
@@ -40,6 +41,7 @@ mod testing;
 pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse, Purpose, Reservation};
 pub use catalog::records::{Collection, RECORD_BYTES_MAX, RECORDS_MAX, Record, Records};
 pub use error::{Result, StoreError};
+pub use pace::{Pace, give_way, rest};
 pub use red::{OPERATIONS_MAX, PEER_COLUMNS, Peer, Peers, Word, Words};
 pub use retention::{Removed, Retention};
 pub use scan::{

@@ -34,6 +34,7 @@ use crate::error::{Result, StoreError};
 use crate::guard::{Guard, Key, Seen, Verdict};
 use crate::lock::DirLock;
 use crate::memtable::{Memtable, with_store_columns};
+use crate::pace::Pace;
 use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
@@ -149,6 +150,7 @@ struct Shared {
     live: Mutex<Live>,
     tails: Arc<Tails>,
     fresh_bytes: Gauge,
+    pace: Arc<Pace>,
     removed: Mutex<Removed>,
     wake: Condvar,
     /// One merge at a time: the seal thread and `compact` take turns.
@@ -285,7 +287,8 @@ impl Store {
             }
         }
         let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
-        let payload = shared.options.timings.time(Step::Encode, || frame.encode())?;
+        let encode = || shared.options.timings.time(Step::Encode, || frame.encode());
+        let payload = shared.pace.work(encode)?;
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.
@@ -303,6 +306,11 @@ impl Store {
     pub fn has_room(&self) -> bool {
         let shared = &self.inner.shared;
         shared.fresh_bytes.get() <= shared.options.fresh_bytes_max as u64
+    }
+
+    /// What those give way to that ask it.
+    pub fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.inner.shared.pace)
     }
 
     /// The memory of the process, of which this store takes parts.
@@ -407,6 +415,7 @@ impl Shared {
             live: Mutex::new(live),
             tails: Arc::default(),
             fresh_bytes,
+            pace: Arc::default(),
             removed: Mutex::default(),
             wake: Condvar::new(),
             merging: Mutex::new(()),

@@ -3,7 +3,7 @@
 //! Sugiyama's four steps: edges that close a circle are turned round, nodes get layers by their longest way from a source,
 //! layers are ordered so that few edges cross, and nodes are moved towards those that they are joined with. An edge over
 //! several layers has a *bend* in each. The same graph has the same drawing; walks are loops
-//! ([ADR 20](../../docs/adr/0020-own-layered-layout.md)).
+//! ([ADR 21](../../docs/adr/0021-own-layered-layout.md)).
 
 use std::cmp::Ordering;
 
