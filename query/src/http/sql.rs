@@ -11,6 +11,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use model::Reader;
@@ -108,7 +109,8 @@ fn streamed(rows: SqlStream, content_type: &'static str, trailers: bool) -> Resp
             }
         }
     });
-    let body = Body::new(StreamBody::new(frames));
+    // Compression asks again after the end.
+    let body = Body::new(StreamBody::new(frames.fuse()));
     let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
     if trailers {
         response.headers_mut().insert(header::TRAILER, HeaderValue::from(PARTIAL));
