@@ -10,8 +10,11 @@ mod traces;
 mod calls;
 mod services;
 mod complete;
+mod heat;
 mod service;
 mod graph;
+mod compare;
+mod aligned;
 mod templates;
 mod tail;
 mod gathering;
@@ -34,14 +37,20 @@ use tokio::sync::Semaphore;
 use crate::error::QueryError;
 use crate::rows::{
     Edge, Instance, Log, Node, Operation, Page, Partial, Point, Service, ServiceKey, Span, Stats, Trace,
-    TraceSummary,
+    TraceSummary, Version,
 };
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::threads::{NICE, Threads};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
+pub use aligned::{Alignment, PathRow, PathSpans, TraceSide};
+pub use compare::{
+    COMPARED_SPANS_MAX, CompareQuestion, Comparison, DIFFERENCES_MAX, Difference, Share, SpanBox,
+};
 pub use complete::{Completion, Completions, Item};
 pub use gathering::{Gathered, Gathering};
+pub use graph::{GraphQuestion, HOPS_MAX};
+pub use heat::Heat;
 use resolve::Need;
 pub use service::ServiceQuestion;
 use tail::Tails;
@@ -105,6 +114,10 @@ pub struct ServiceDetail {
     pub instances: Vec<Instance>,
     /// By time; stretches without calls are left out.
     pub series: Vec<Point>,
+    /// The same stretches by duration: what the latency heatmap draws.
+    pub heat: Heat,
+    /// The versions that answered, by when they were first seen.
+    pub versions: Vec<Version>,
     /// How long a stretch of the series is, in nanoseconds.
     pub step_ns: i64,
     /// Whom it calls and who calls it, whatever their namespace and environment.
@@ -221,9 +234,41 @@ impl Engine {
             .await
     }
 
-    /// The graph of services.
-    pub async fn graph(&self, reader: &Reader, range: TimeRange) -> Result<Graph, QueryError> {
-        self.ask(reader, GRAPH_ROWS, move |snapshot, control| graph::graph(snapshot, range, control)).await
+    /// The graph of services, or what is around one of them. `NotFound` if that service has no place in it.
+    pub async fn graph(&self, reader: &Reader, question: &GraphQuestion) -> Result<Graph, QueryError> {
+        let question = question.clone();
+        self.ask(reader, GRAPH_ROWS, move |snapshot, control| {
+            question.check()?;
+            graph::graph(snapshot, question.range, control)?.around(&question)
+        })
+        .await
+    }
+
+    /// Which attributes are in one set of spans more often than in another.
+    pub async fn compare(
+        &self,
+        reader: &Reader,
+        question: &CompareQuestion,
+    ) -> Result<Comparison, QueryError> {
+        let predicate = question.predicate()?;
+        let (question, budget) = (question.clone(), Arc::clone(self.store.budget()));
+        self.ask(reader, question.limit, move |snapshot, control| {
+            compare::compare(&mut Work::new(snapshot, control, &budget), &question, &predicate)
+        })
+        .await
+    }
+
+    /// A trace laid over another. `NotFound` if nothing of one of them is stored.
+    pub async fn align(
+        &self,
+        reader: &Reader,
+        left: TraceId,
+        right: TraceId,
+    ) -> Result<Alignment, QueryError> {
+        self.ask(reader, TRACE_ROWS_MAX * 2, move |snapshot, control| {
+            aligned::traces(snapshot, left, right, control)
+        })
+        .await
     }
 
     /// Logs by template, most frequent first.

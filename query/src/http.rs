@@ -4,6 +4,7 @@
 mod params;
 mod answer;
 mod tail;
+mod compare;
 mod sql;
 
 use axum::extract::{Path, RawQuery, State};
@@ -15,11 +16,12 @@ use model::{Reader, TraceId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Search, ServiceQuestion};
+use crate::engine::{Engine, GraphQuestion, HOPS_MAX, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
 pub use answer::{Failure, json_answer, request_id};
 pub use params::Params;
+pub use sql::sql_rows;
 
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -36,6 +38,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services", get(services))
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
+        .route("/api/compare", get(compare::compare))
         .route("/api/sql", post(sql::sql))
         .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
@@ -176,6 +179,8 @@ async fn service(
         "edges": answer.edges,
         "instances": answer.instances,
         "series": answer.series,
+        "heat": answer.heat,
+        "versions": answer.versions,
         "step_ns": answer.step_ns,
         "from": end(answer.range.from),
         "to": end(answer.range.to),
@@ -189,8 +194,14 @@ async fn graph(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let range = Params::read(query.as_deref(), &["from", "to"])?.range()?;
-    let answer = engine.graph(&reader, range).await?;
+    let params = Params::read(query.as_deref(), &["from", "to", "service", "hops"])?;
+    let service = params.text("service");
+    if service.is_none() && params.text("hops").is_some() {
+        return Err(QueryError::invalid("hops are counted from a service: name one").into());
+    }
+    let hops = params.number("hops", HOPS_MAX)?.unwrap_or(1);
+    let question = GraphQuestion { range: params.range()?, service, hops };
+    let answer = engine.graph(&reader, &question).await?;
     let body = json!({
         "nodes": answer.nodes,
         "edges": answer.edges,

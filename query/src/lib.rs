@@ -20,11 +20,13 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, Dropped, Engine, Gathered, Gathering, Graph, Item, Limits, Search,
-    ServiceDetail, ServiceQuestion, Services, TAILS_MAX, Tail, TailEvent, Templates,
+    Alignment, COMPARED_SPANS_MAX, CompareQuestion, Comparison, Completion, Completions, DIFFERENCES_MAX,
+    Difference, Dropped, Engine, Gathered, Gathering, Graph, GraphQuestion, HOPS_MAX, Heat, Item, Limits,
+    PathRow, PathSpans, Search, ServiceDetail, ServiceQuestion, Services, Share, SpanBox, TAILS_MAX, Tail,
+    TailEvent, Templates, TraceSide,
 };
 pub use error::QueryError;
-pub use http::{Failure, Params, json_answer, request_id, router};
+pub use http::{Failure, Params, json_answer, request_id, router, sql_rows};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
 pub use threads::{NICE, NICE_MAX};
 

@@ -44,12 +44,17 @@ impl Params {
 
     /// The range of `from` and `to`.
     pub fn range(&self) -> Result<TimeRange, QueryError> {
+        self.range_of("from", "to")
+    }
+
+    /// The range of two parameters.
+    pub(super) fn range_of(&self, from: &str, to: &str) -> Result<TimeRange, QueryError> {
         let now = UnixNanos::now();
         let time = |name: &str| self.get(name).map(|text| times::parse(text, now)).transpose();
-        let range = TimeRange { from: time("from")?, to: time("to")? };
+        let range = TimeRange { from: time(from)?, to: time(to)? };
         match range {
-            TimeRange { from: Some(from), to: Some(to) } if from > to => {
-                Err(QueryError::invalid("the range ends before it begins: from is after to"))
+            TimeRange { from: Some(first), to: Some(last) } if first > last => {
+                Err(QueryError::invalid(format!("the range ends before it begins: {from} is after {to}")))
             }
             range => Ok(range),
         }
@@ -94,7 +99,7 @@ impl Params {
         Ok(Completion { q, at, signal, range: self.range()? })
     }
 
-    fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
+    pub(super) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse() {
             Ok(number) if number <= most => Ok(Some(number)),

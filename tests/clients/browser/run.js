@@ -10,6 +10,7 @@ const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
+const { checkPages } = require("./pages.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
 const { asVisitor, violations, withBrowser } = require("./visitor.js");
 
@@ -248,6 +249,7 @@ async function main() {
       await checkVisitor(browser, server, checks, failing, { script: false });
       await checkAxe(browser, server, checks, failing, "light");
       await checkAxe(browser, server, checks, failing, "dark");
+      await checkPages(browser, server, checks);
       if (asked.directory) {
         await takePictures(browser, server, checks, failing, asked.directory);
       }
