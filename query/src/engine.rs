@@ -15,6 +15,9 @@ mod graph;
 mod templates;
 mod tail;
 mod gathering;
+mod context;
+mod sorted;
+mod advice;
 
 #[cfg(test)]
 mod tests;
@@ -39,11 +42,14 @@ use crate::rows::{
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::threads::{NICE, Threads};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
+pub use advice::{Advice, Unknown};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
+pub use context::{Context, ContextQuestion, NEIGHBOURS_MAX, Neighbours};
 pub use gathering::{Gathered, Gathering};
 use resolve::Need;
 pub use service::ServiceQuestion;
+pub use sorted::Order;
 use tail::Tails;
 pub use tail::{Dropped, TAILS_MAX, Tail, TailEvent};
 pub use templates::Templates;
@@ -197,6 +203,24 @@ impl Engine {
     /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
     pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
         self.ask(reader, TRACE_ROWS_MAX, move |snapshot, control| traces::one(snapshot, id, control)).await
+    }
+
+    /// A log record with the lines around it. `NotFound` if it is not stored.
+    pub async fn context(&self, reader: &Reader, question: ContextQuestion) -> Result<Context, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, question.before.saturating_add(question.after), move |snapshot, control| {
+            context::of(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
+    }
+
+    /// A span by its `seq`, and its time if it is known. `NotFound` if it is not stored.
+    pub async fn span(&self, reader: &Reader, id: i64, time: Option<UnixNanos>) -> Result<Span, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, 1, move |snapshot, control| {
+            context::span(&mut Work::new(snapshot, control, &budget), id, time)
+        })
+        .await
     }
 
     /// What can stand at a byte offset of a search that need not be finished.

@@ -20,8 +20,9 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, Dropped, Engine, Gathered, Gathering, Graph, Item, Limits, Search,
-    ServiceDetail, ServiceQuestion, Services, TAILS_MAX, Tail, TailEvent, Templates,
+    Advice, Completion, Completions, Context, ContextQuestion, Dropped, Engine, Gathered, Gathering, Graph,
+    Item, Limits, NEIGHBOURS_MAX, Neighbours, Order, Search, ServiceDetail, ServiceQuestion, Services,
+    TAILS_MAX, Tail, TailEvent, Templates, Unknown,
 };
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router};

@@ -38,6 +38,8 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/explain", get(explain::page))
         .route("/services", get(services::page))
         .route("/search", get(search::page))
+        .route("/search/row", get(search::row))
+        .route("/search/stream", get(search::stream))
         .route("/traces/{id}", get(trace::page))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))

@@ -1,7 +1,7 @@
 //! Tables of traces, spans, logs and services: the parts that several pages show.
 
 use askama::Template;
-use query::rows::{Log, Service, Span, TraceSummary};
+use query::rows::{Log, Service, TraceSummary};
 
 use crate::address::{self, search, term};
 use crate::attributes::{self, AttributeList, Entry, Level};
@@ -121,46 +121,6 @@ impl TraceRow {
             more: trace.services.len().saturating_sub(DOTS_MAX),
             all_services: trace.services.join(", "),
         }
-    }
-}
-
-/// Spans, one a row.
-#[derive(Debug, Template)]
-#[template(path = "part/spans.html")]
-pub(crate) struct SpanTable {
-    pub(crate) caption: String,
-    pub(crate) rows: Vec<SpanRow>,
-}
-
-/// A span.
-#[derive(Debug)]
-pub(crate) struct SpanRow {
-    pub(crate) href: String,
-    pub(crate) start: Moment,
-    pub(crate) service: ServiceMark,
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) failed: bool,
-    pub(crate) status_message: String,
-    pub(crate) duration: String,
-    pub(crate) width: String,
-}
-
-impl SpanTable {
-    pub(crate) fn new(caption: impl Into<String>, spans: &[Span]) -> Self {
-        let longest = spans.iter().map(|span| span.duration_ns).max().unwrap_or(0).max(1);
-        let rows = spans.iter().map(|span| SpanRow {
-            href: address::trace_at(&span.trace_id, &span.span_id),
-            start: Moment::full(span.start),
-            service: ServiceMark::new(&span.service),
-            name: span.name.clone(),
-            kind: span.kind.clone(),
-            failed: span.status == "error",
-            status_message: span.status_message.clone().unwrap_or_default(),
-            duration: duration(span.duration_ns),
-            width: share(span.duration_ns, longest),
-        });
-        Self { caption: caption.into(), rows: rows.collect() }
     }
 }
 
