@@ -37,6 +37,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services", get(services))
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
+        .route("/api/status", get(status))
         .route("/api/sql", post(sql::sql))
         .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
@@ -225,6 +226,15 @@ async fn graph(
 /// An end of a range as answers have it.
 fn end(time: Option<model::UnixNanos>) -> Option<String> {
     time.map(|time| time.to_string())
+}
+
+async fn status(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Params::read(query.as_deref(), &[])?;
+    Ok(json_answer(StatusCode::OK, &engine.status(&reader).await?))
 }
 
 async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {

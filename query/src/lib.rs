@@ -20,9 +20,10 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Advice, Completion, Completions, Context, ContextQuestion, Dropped, Engine, Gathered, Gathering, Graph,
-    Item, Limits, NEIGHBOURS_MAX, Neighbours, Order, Search, ServiceDetail, ServiceQuestion, Services,
-    TAILS_MAX, Tail, TailEvent, Templates, Unknown,
+    Advice, CompactionStatus, Completion, Completions, Context, ContextQuestion, Dropped, Engine, Gathered,
+    Gathering, Graph, IngestSource, Item, Limits, LogStatus, NEIGHBOURS_MAX, Neighbours, Order,
+    ProcessStatus, Search, ServiceDetail, ServiceQuestion, ServiceShare, Services, SignalStatus,
+    SlowQuestion, Status, StorageStatus, TAILS_MAX, Tail, TailEvent, Templates, Unknown,
 };
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router};

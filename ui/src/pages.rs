@@ -11,6 +11,7 @@ mod services;
 mod search;
 mod trace;
 mod start;
+mod status;
 #[cfg(test)]
 pub(crate) mod checks;
 
@@ -41,6 +42,7 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/search/row", get(search::row))
         .route("/search/stream", get(search::stream))
         .route("/traces/{id}", get(trace::page))
+        .route("/status", get(status::page))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))
         .route("/theme", get(theme))

@@ -213,7 +213,8 @@ pub(super) fn usual(question: &Question) -> Option<String> {
 /// The address with a further column, before the widest if that is the last.
 pub(super) fn with(question: &Question, key: &str) -> Option<String> {
     let mut cols = chosen(question);
-    if cols.len() >= COLUMNS_MAX || cols.iter().any(|col| col.key == key) || key.contains(',') {
+    let unfit = key.contains(',') || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control);
+    if cols.len() >= COLUMNS_MAX || cols.iter().any(|col| col.key == key) || unfit {
         return None;
     }
     let last_is_wide =

@@ -188,8 +188,8 @@ pub(super) struct Question {
     /// Further keys whose values are counted.
     pub(super) by: Vec<String>,
     pub(super) open: Option<Open>,
-    /// Whether the whole answer is waited for, however long that takes.
-    pub(super) whole: bool,
+    /// Whether the whole answer is waited for, however long that takes, or not at all; else it is for a moment.
+    pub(super) whole: Option<bool>,
     /// The zone of the address, which every address on the page keeps.
     pub(super) tz: String,
 }
@@ -211,7 +211,7 @@ impl Question {
             sel: if sel.is_empty() { None } else { Some(selected(sel, now)?) },
             by: keys(params.text("by")?)?,
             open: open(params.text("open")?)?,
-            whole: params.choice("whole", &[("", false), ("1", true)])?,
+            whole: params.choice("whole", &[("", None), ("1", Some(true)), ("0", Some(false))])?,
             tz: params.text("tz")?.to_owned(),
         })
     }
@@ -263,7 +263,7 @@ impl Question {
 
     /// This question from its first page on, with nothing open, changed.
     pub(super) fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
-        let mut other = Self { cursor: String::new(), open: None, whole: false, ..self.clone() };
+        let mut other = Self { cursor: String::new(), open: None, whole: None, ..self.clone() };
         change(&mut other);
         other
     }

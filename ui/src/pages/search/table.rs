@@ -187,7 +187,7 @@ fn log_cell(column: &Shown, log: &Log) -> Cell {
         Some(text) => Cell::Id { href: href(text), text: text.to_owned() },
         None => Cell::Text(String::new()),
     };
-    let text = |text: Option<String>| Cell::Text(text.unwrap_or_default());
+    let text = |text: Option<String>| Cell::Text(cut(&text.unwrap_or_default()));
     match column.field {
         Some("time") => Cell::Time(Moment::full(log.time)),
         Some("severity") => Cell::Level(Severity::of(log)),
@@ -219,17 +219,17 @@ fn span_cell(column: &Shown, span: &Span, longest: i64) -> Cell {
     let href = || address::trace_at(&span.trace_id, &span.span_id);
     match column.field {
         Some("start") => Cell::Time(Moment::full(span.start)),
-        Some("name") => Cell::Name { href: href(), service, name: span.name.clone(), flag: false },
+        Some("name") => Cell::Name { href: href(), service, name: cut(&span.name), flag: false },
         Some("kind") => Cell::Text(span.kind.clone()),
         Some("duration") => lasting(span.duration_ns, longest, service.colour),
         Some("status") => Cell::Status {
             failed: span.status == "error",
-            message: span.status_message.clone().unwrap_or_default(),
+            message: cut(span.status_message.as_deref().unwrap_or_default()),
         },
         Some("service") => Cell::Service(service),
-        Some("instance") => Cell::Text(span.instance.clone().unwrap_or_default()),
+        Some("instance") => Cell::Text(cut(span.instance.as_deref().unwrap_or_default())),
         Some("trace") => Cell::Id { href: href(), text: span.trace_id.clone() },
-        Some("scope") => Cell::Text(scope_words(&span.scope).unwrap_or_default()),
+        Some("scope") => Cell::Text(cut(&scope_words(&span.scope).unwrap_or_default())),
         _ => attribute(&column.key, "span.", [&span.attributes, &span.scope.attributes, &span.resource]),
     }
 }
@@ -241,7 +241,7 @@ fn trace_cell(column: &Shown, trace: &TraceSummary, longest: i64) -> Cell {
         Some("root") => Cell::Name {
             href: address::trace(&trace.trace_id).to_string(),
             service,
-            name: trace.root_name.clone(),
+            name: cut(&trace.root_name),
             flag: trace.status == "error",
         },
         Some("duration") => lasting(trace.duration_ns, longest, service.colour),
@@ -250,7 +250,7 @@ fn trace_cell(column: &Shown, trace: &TraceSummary, longest: i64) -> Cell {
         Some("services") => Cell::Services {
             marks: trace.services.iter().take(DOTS_MAX).map(|name| ServiceMark::new(name)).collect(),
             more: trace.services.len().saturating_sub(DOTS_MAX),
-            all: trace.services.join(", "),
+            all: cut(&trace.services.join(", ")),
         },
         // A trace has no attributes of its own.
         _ => Cell::Text(String::new()),
@@ -260,6 +260,11 @@ fn trace_cell(column: &Shown, trace: &TraceSummary, longest: i64) -> Cell {
 fn lasting(nanos: i64, longest: i64, colour: usize) -> Cell {
     let width = svg_percent((nanos.max(0) as f64 / longest as f64).clamp(0.005, 1.0));
     Cell::Duration { text: duration(nanos), width, colour }
+}
+
+/// As much of a text as stands in a cell.
+fn cut(text: &str) -> String {
+    first_line(text, CELL_CHARS_MAX)
 }
 
 /// An attribute as a search would find it: of the record, else its scope, else its resource, unless the key names one.

@@ -8,10 +8,12 @@ use query::rows::{Bucket, FacetValue};
 use super::question::Question;
 use crate::address::{Address, and, term};
 use crate::chart::Histogram;
-use crate::format::{count, duration, svg_percent};
+use crate::format::{count, duration, first_line, svg_percent};
 
 /// How many values of a facet are shown.
 const FACET_VALUES_MAX: usize = 10;
+/// From how many characters on a value is cut, and not searched for.
+const LONG_CHARS_MIN: usize = 240;
 
 /// Matches over time.
 #[derive(Template)]
@@ -63,8 +65,8 @@ impl Timeline {
 
 /// What can be done with a box, its place in each address marked `BOX`.
 fn acts(question: &Question) -> Vec<(&'static str, String)> {
-    let compare = Address::new("/compare").with("tab", question.tab.word()).with("q", &question.q);
-    let compare = compare.with("t", &question.range.text).with("sel", "BOX").to_string();
+    let compare = Address::new("/compare").with("q", &question.q).with("sel", "BOX");
+    let compare = compare.with("vs", &question.range.text).to_string();
     vec![
         ("Explain", Address::new("/explain").with("t", "BOX").to_string()),
         ("Zoom in", question.href_of_time("BOX")),
@@ -98,8 +100,9 @@ struct Value {
     text: String,
     count: String,
     width: String,
-    only: String,
-    not: String,
+    /// None for a value that no address has room for.
+    only: Option<String>,
+    not: Option<String>,
 }
 
 impl Facets {
@@ -124,13 +127,15 @@ impl Facets {
 
 impl Value {
     fn new(question: &Question, key: &str, value: &FacetValue, most: u64) -> Self {
-        let term = term(key, &value.value);
+        let short = value.value.chars().nth(LONG_CHARS_MIN).is_none();
+        let term = short.then(|| term(key, &value.value));
+        let href = |term: String| question.href_of_query(&and(&question.q, &term));
         Self {
-            text: value.value.clone(),
+            text: first_line(&value.value, LONG_CHARS_MIN),
             count: count(value.count),
             width: svg_percent(value.count as f64 / most as f64),
-            only: question.href_of_query(&and(&question.q, &term)),
-            not: question.href_of_query(&and(&question.q, &format!("NOT {term}"))),
+            only: term.clone().map(href),
+            not: term.map(|term| href(format!("NOT {term}"))),
         }
     }
 }
