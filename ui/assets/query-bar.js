@@ -47,7 +47,8 @@ class QueryBar extends HTMLElement {
   }
 
   askSoon() {
-    clearTimeout(this.timer);
+    // What fitted before fits no more: it must not be taken while the answer is under way.
+    this.close();
     this.timer = setTimeout(() => this.ask(), PAUSE_MS);
   }
 

@@ -101,7 +101,7 @@ class Tail {
   constructor(button) {
     this.button = button;
     this.signal = button.dataset.live;
-    this.found = button.closest(".found");
+    this.found = document.querySelector(".found");
     button.addEventListener("click", () => (this.source === undefined ? this.open(true) : this.close(true)));
     document.addEventListener("keydown", (event) => {
       const isTyping = event.target.closest("input, textarea, select") !== null;

@@ -72,6 +72,7 @@ async function checkRows(page, checks) {
   await page.getByRole("link", { name: /^Lines around it/ }).click();
   const context = page.getByRole("region", { name: /^Lines around it/ });
   await context.getByText("asking the bank, attempt 3 of 3").waitFor();
+  await page.waitForURL(/stream\.10/);
   checks.that("the address says what is open", parameter(page, "open")?.endsWith(".stream.10"), page.url());
   const lines = await context.getByRole("listitem").allInnerTexts();
   const here = lines.findIndex((line) => line.includes(FAILURE.log));
@@ -115,6 +116,7 @@ async function checkColumns(page, checks) {
   await page.mouse.down();
   await page.mouse.move(grip.x + grip.width / 2 - 60, grip.y + 5, { steps: 4 });
   await page.mouse.up();
+  await page.waitForURL(/attempt%3A/);
   checks.that("the address has the width", /attempt:1[12]\d/.test(parameter(page, "cols")), parameter(page, "cols"));
   await page.reload();
   const after = (await head.boundingBox()).width;
@@ -137,6 +139,7 @@ async function checkBox(page, checks) {
   await page.mouse.up();
   const explain = page.locator(".box-acts").getByRole("link", { name: "Explain" });
   await explain.waitFor();
+  await page.waitForURL(/sel=/);
   const box = parameter(page, "sel");
   checks.that("the box is in the address", /^\d{4}-.*Z\.\.\d{4}-.*Z$/.test(box), box);
   await explain.click();
@@ -152,7 +155,7 @@ async function checkBox(page, checks) {
   await page.goto(address({ tab: "logs", t: "now-1h" }));
   await page.locator("causeway-box svg").focus();
   for (const key of ["ArrowLeft", "ArrowLeft", "Shift+ArrowRight"]) await page.keyboard.press(key);
-  checks.that("the keys choose a box", parameter(page, "sel") !== null, page.url());
+  await page.waitForURL(/sel=/);
   await page.keyboard.press("Enter");
   await page.waitForURL((url) => url.searchParams.get("t") !== "now-1h");
 }

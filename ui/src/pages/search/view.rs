@@ -104,7 +104,12 @@ pub(super) fn waiting(visit: &Visit, version: &'static str, question: &Question)
         _ => Table::logs(question, &[]),
     };
     let pieces = question.address_at("/search/stream").to_string();
-    SearchPage { waiting: Some((pieces, whole)), coming: Some(coming), ..bare(visit, version, question) }
+    SearchPage {
+        waiting: Some((pieces, whole)),
+        coming: Some(coming),
+        columns: Some(ColumnMenu::new(question, &[])),
+        ..bare(visit, version, question)
+    }
 }
 
 /// The page of an answer.
