@@ -18,6 +18,10 @@ mod aligned;
 mod templates;
 mod tail;
 mod gathering;
+mod context;
+mod sorted;
+mod advice;
+mod status;
 
 #[cfg(test)]
 mod tests;
@@ -42,17 +46,24 @@ use crate::rows::{
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::threads::{NICE, Threads};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
+pub use advice::{Advice, Unknown};
 use aggregate::Aggregate;
 pub use aligned::{Alignment, PathRow, PathSpans, TraceSide};
 pub use compare::{
     COMPARED_SPANS_MAX, CompareQuestion, Comparison, DIFFERENCES_MAX, Difference, Share, SpanBox,
 };
 pub use complete::{Completion, Completions, Item};
+pub use context::{Context, ContextQuestion, NEIGHBOURS_MAX, Neighbours};
 pub use gathering::{Gathered, Gathering};
 pub use graph::{GraphQuestion, HOPS_MAX};
 pub use heat::Heat;
 use resolve::Need;
 pub use service::ServiceQuestion;
+pub use sorted::Order;
+pub use status::{
+    CompactionStatus, IngestSource, LogStatus, ProcessStatus, ServiceShare, SignalStatus, SlowQuestion,
+    Status, StorageStatus,
+};
 use tail::Tails;
 pub use tail::{Dropped, TAILS_MAX, Tail, TailEvent};
 pub use templates::Templates;
@@ -169,6 +180,7 @@ pub struct Engine {
     threads: Arc<Threads>,
     sql: SqlEngine,
     tails: Tails,
+    watch: status::Watch,
 }
 
 impl Engine {
@@ -184,32 +196,53 @@ impl Engine {
             threads,
             sql,
             tails: Tails::default(),
+            watch: status::Watch::default(),
         })
     }
 
     /// Log records, newest first.
     pub async fn logs(&self, reader: &Reader, search: &Search) -> Result<Page<Log>, QueryError> {
-        self.page(Signal::Logs, reader, search, rows_of::logs).await
+        let page = self.page(Signal::Logs, reader, search, rows_of::logs);
+        self.watch.over(reader, "logs", &search.q, page).await
     }
 
     /// Spans, newest first.
     pub async fn spans(&self, reader: &Reader, search: &Search) -> Result<Page<Span>, QueryError> {
-        self.page(Signal::Spans, reader, search, rows_of::spans).await
+        let page = self.page(Signal::Spans, reader, search, rows_of::spans);
+        self.watch.over(reader, "spans", &search.q, page).await
     }
 
     /// Traces with a span that matches, newest first.
     pub async fn traces(&self, reader: &Reader, search: &Search) -> Result<Page<TraceSummary>, QueryError> {
         let question = trace_list::Question::new(search)?;
         let budget = Arc::clone(self.store.budget());
-        self.ask(reader, search.limit, move |snapshot, control| {
+        let page = self.ask(reader, search.limit, move |snapshot, control| {
             trace_list::list(&mut Work::new(snapshot, control, &budget), &question)
-        })
-        .await
+        });
+        self.watch.over(reader, "traces", &search.q, page).await
     }
 
     /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
     pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
         self.ask(reader, TRACE_ROWS_MAX, move |snapshot, control| traces::one(snapshot, id, control)).await
+    }
+
+    /// A log record with the lines around it. `NotFound` if it is not stored.
+    pub async fn context(&self, reader: &Reader, question: ContextQuestion) -> Result<Context, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, question.before.saturating_add(question.after), move |snapshot, control| {
+            context::of(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
+    }
+
+    /// A span by its `seq`, and its time if it is known. `NotFound` if it is not stored.
+    pub async fn span(&self, reader: &Reader, id: i64, time: Option<UnixNanos>) -> Result<Span, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, 1, move |snapshot, control| {
+            context::span(&mut Work::new(snapshot, control, &budget), id, time)
+        })
+        .await
     }
 
     /// What can stand at a byte offset of a search that need not be finished.
@@ -277,10 +310,10 @@ impl Engine {
         let question = templates::Question::new(search)?;
         let rows = templates::rows_held(search.limit);
         let budget = Arc::clone(self.store.budget());
-        self.ask(reader, rows, move |snapshot, control| {
+        let templates = self.ask(reader, rows, move |snapshot, control| {
             templates::list(&mut Work::new(snapshot, control, &budget), &question)
-        })
-        .await
+        });
+        self.watch.over(reader, "templates", &search.q, templates).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
@@ -292,7 +325,8 @@ impl Engine {
     pub async fn sql(&self, reader: &Reader, sql: &str) -> Result<SqlAnswer, QueryError> {
         let _slot = self.slot()?;
         let memory = self.memory(0)?;
-        self.sql.run(&self.store.snapshot(reader), sql, memory).await
+        let snapshot = self.store.snapshot(reader);
+        self.watch.over(reader, "sql", sql, self.sql.run(&snapshot, sql, memory)).await
     }
 
     /// Answers a read-only SQL query as its rows are produced, written in a form. Returns when the first are there.

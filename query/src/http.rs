@@ -30,6 +30,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub fn router(engine: Engine) -> Router {
     Router::new()
         .route("/api/logs", get(logs))
+        .route("/api/logs/{id}", get(log))
         .route("/api/spans", get(spans))
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
@@ -39,6 +40,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
         .route("/api/compare", get(compare::compare))
+        .route("/api/status", get(status))
         .route("/api/sql", post(sql::sql))
         .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
@@ -62,6 +64,26 @@ async fn logs(
     let search = Params::read(query.as_deref(), &SEARCH)?.search()?;
     let page = engine.logs(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
     page_answer("logs", page)
+}
+
+async fn log(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let question = Params::read(query.as_deref(), &["around", "by", "time"])?.context(&id)?;
+    let answer = engine.context(&reader, question).await?;
+    let body = json!({
+        "log": answer.log,
+        "before": answer.before,
+        "after": answer.after,
+        "more_before": answer.more_before,
+        "more_after": answer.more_after,
+        "probable_spans": answer.probable_spans,
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
 }
 
 async fn spans(
@@ -215,6 +237,15 @@ async fn graph(
 /// An end of a range as answers have it.
 fn end(time: Option<model::UnixNanos>) -> Option<String> {
     time.map(|time| time.to_string())
+}
+
+async fn status(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Params::read(query.as_deref(), &[])?;
+    Ok(json_answer(StatusCode::OK, &engine.status(&reader).await?))
 }
 
 async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {

@@ -20,10 +20,12 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Alignment, COMPARED_SPANS_MAX, CompareQuestion, Comparison, Completion, Completions, DIFFERENCES_MAX,
-    Difference, Dropped, Engine, Gathered, Gathering, Graph, GraphQuestion, HOPS_MAX, Heat, Item, Limits,
-    PathRow, PathSpans, Search, ServiceDetail, ServiceQuestion, Services, Share, SpanBox, TAILS_MAX, Tail,
-    TailEvent, Templates, TraceSide,
+    Advice, Alignment, COMPARED_SPANS_MAX, CompactionStatus, CompareQuestion, Comparison, Completion,
+    Completions, Context, ContextQuestion, DIFFERENCES_MAX, Difference, Dropped, Engine, Gathered, Gathering,
+    Graph, GraphQuestion, HOPS_MAX, Heat, IngestSource, Item, Limits, LogStatus, NEIGHBOURS_MAX, Neighbours,
+    Order, PathRow, PathSpans, ProcessStatus, Search, ServiceDetail, ServiceQuestion, ServiceShare, Services,
+    Share, SignalStatus, SlowQuestion, SpanBox, Status, StorageStatus, TAILS_MAX, Tail, TailEvent, Templates,
+    TraceSide, Unknown,
 };
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router, sql_rows};

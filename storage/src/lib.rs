@@ -49,7 +49,7 @@ pub use scan::{
 };
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
-pub use store::{Arrival, Health, Held, Options, Store, Subscription, Tailed};
+pub use store::{Arrival, Health, Held, LogFiles, Options, Store, Subscription, Tailed, Written};
 pub use survey::Surveyed;
 pub use tables::{ATTRIBUTE_TEXT, FreshRows, MATCHES, PlanReader, is_of_segments, provider, red_provider};
 pub use text::Phrase;

@@ -16,6 +16,7 @@ mod sql;
 mod trace;
 mod start;
 mod preferences;
+mod status;
 #[cfg(test)]
 pub(crate) mod checks;
 
@@ -44,7 +45,10 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/sql/words", get(sql::words))
         .route("/sql/{name}", get(sql::file))
         .route("/search", get(search::page))
+        .route("/search/row", get(search::row))
+        .route("/search/stream", get(search::stream))
         .route("/traces/{id}", get(trace::page))
+        .route("/status", get(status::page))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))
         .route("/preferences", get(preferences::page))

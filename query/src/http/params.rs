@@ -2,9 +2,12 @@
 
 use model::{Signal, TimeRange, UnixNanos};
 
-use crate::engine::{Completion, Search};
+use crate::engine::{Completion, ContextQuestion, NEIGHBOURS_MAX, Neighbours, Search};
 use crate::error::QueryError;
 use crate::{LIMIT_DEFAULT, LIMIT_MAX, times};
+
+/// Lines on each side of one where nothing else is asked for.
+const NEIGHBOURS_DEFAULT: usize = 10;
 
 /// Parameters by name.
 pub struct Params(Vec<(String, String)>);
@@ -97,6 +100,24 @@ impl Params {
         };
         let at = self.number("at", usize::MAX)?.unwrap_or(q.len());
         Ok(Completion { q, at, signal, range: self.range()? })
+    }
+
+    /// A log record of an id, and how much around it.
+    pub(super) fn context(&self, id: &str) -> Result<ContextQuestion, QueryError> {
+        let wrong = || QueryError::invalid(format!("{id:?} is not the id of a log: it is a whole number"));
+        let around = self.number("around", NEIGHBOURS_MAX)?.unwrap_or(NEIGHBOURS_DEFAULT);
+        let by = match self.get("by") {
+            None | Some("stream") => Neighbours::Stream,
+            Some("trace") => Neighbours::Trace,
+            Some(other) => {
+                let message = format!("by is {other:?}, and nothing that lines have neighbours in");
+                let expected = ["stream", "trace"].map(str::to_owned).to_vec();
+                return Err(QueryError::Bad { message, position: None, expected });
+            }
+        };
+        let time = self.get("time").map(|text| times::parse(text, UnixNanos::now())).transpose()?;
+        let id = id.parse().map_err(|_| wrong())?;
+        Ok(ContextQuestion { id, time, by, before: around, after: around })
     }
 
     pub(super) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {

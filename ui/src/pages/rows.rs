@@ -15,6 +15,8 @@ use crate::range::between;
 
 /// How much of a log line stands open in a list, in characters.
 const LINE_CHARS_MAX: usize = 500;
+/// How much of a service's name is shown, in characters.
+const NAME_CHARS_MAX: usize = 200;
 /// How many services of a trace are drawn in a list; the rest are counted.
 const DOTS_MAX: usize = 8;
 /// How far around a log record its context reaches, in nanoseconds.
@@ -23,7 +25,7 @@ const CONTEXT_NS: i64 = 5_000_000_000;
 /// A service by name and colour.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServiceMark {
-    /// Its name.
+    /// Its name, as much of it as is shown.
     pub(crate) name: String,
     /// The number of its colour class.
     pub(crate) colour: usize,
@@ -32,7 +34,11 @@ pub(crate) struct ServiceMark {
 impl ServiceMark {
     /// A service outside a trace.
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), colour: colour::of(name) }
+        let mut shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+        if shown.len() < name.len() {
+            shown.push('…');
+        }
+        Self { name: shown, colour: colour::of(name) }
     }
 }
 
@@ -126,6 +132,10 @@ impl TraceRow {
     }
 }
 
+fn share(part: i64, whole: i64) -> String {
+    svg_percent((part.max(0) as f64 / whole as f64).clamp(0.005, 1.0))
+}
+
 /// Spans, one a row.
 #[derive(Debug, Template)]
 #[template(path = "part/spans.html")]
@@ -164,10 +174,6 @@ impl SpanTable {
         });
         Self { caption: caption.into(), rows: rows.collect() }
     }
-}
-
-fn share(part: i64, whole: i64) -> String {
-    svg_percent((part.max(0) as f64 / whole as f64).clamp(0.005, 1.0))
 }
 
 /// Log records, one a row.
