@@ -326,7 +326,7 @@ impl Engine {
         let _slot = self.slot()?;
         let memory = self.memory(0)?;
         let snapshot = self.store.snapshot(reader);
-        self.watch.over(reader, "sql", sql, self.sql.run(&snapshot, sql, memory)).await
+        self.watch.over(reader, "sql", sql, Box::pin(self.sql.run(&snapshot, sql, memory))).await
     }
 
     /// Answers a read-only SQL query as its rows are produced, written in a form. Returns when the first are there.

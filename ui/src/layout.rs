@@ -312,7 +312,8 @@ mod tests {
 
     #[test]
     fn calls_lead_to_the_right_and_nodes_stand_apart() {
-        let cases: [(&str, usize, Vec<(usize, usize)>); 6] = [
+        type Calls = Vec<(usize, usize)>;
+        let cases: [(&str, usize, Calls); 6] = [
             ("chain", 4, vec![(0, 1), (1, 2), (2, 3), (0, 3)]),
             ("star", 6, (1..6).map(|to| (0, to)).collect()),
             ("circle", 3, vec![(0, 1), (1, 2), (2, 0)]),

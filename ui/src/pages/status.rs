@@ -139,7 +139,7 @@ impl StatusPage {
             bytes: quantity(one.bytes_estimated as f64, "By"),
         });
         Self {
-            frame: visit.frame("Status", Section::Other, version),
+            frame: visit.frame("Status", Section::Status, version),
             broken: status.broken,
             received: status.ingest.as_ref().map(|ingest| Received::new(ingest, status)),
             signals: status.storage.signals.iter().map(SignalRow::new).collect(),

@@ -24,6 +24,7 @@ use crate::Ui;
 use crate::format::{count, date_time, duration};
 use crate::pages::respond;
 use crate::visit::Visit;
+use crate::zone::{self, Zone};
 
 /// A stretch that was answered sooner than this is followed by one twice as long.
 const QUICK: Duration = Duration::from_millis(250);
@@ -58,7 +59,8 @@ pub(crate) async fn stream(
     let pieces = Pieces::new(ui, reader, question, extent);
     let lines = futures::stream::unfold(Some(pieces), |pieces| async move {
         let mut pieces = pieces?;
-        let (line, ended) = pieces.next().await;
+        // The lines are made after the task that answers has gone.
+        let (line, ended) = zone::within(pieces.zone.clone(), pieces.next()).await;
         Some((Ok::<_, Infallible>(line), (!ended).then_some(pieces)))
     });
     let headers = [
@@ -73,6 +75,7 @@ pub(crate) async fn stream(
 /// What was found so far, and where it goes on.
 struct Pieces {
     ui: Ui,
+    zone: Zone,
     reader: Reader,
     question: Question,
     from: i64,
@@ -101,6 +104,7 @@ impl Pieces {
         let width = (to.saturating_sub(from) as u64).div_ceil(BARS as u64).max(1);
         Self {
             ui,
+            zone: zone::current(),
             reader,
             question,
             from,
