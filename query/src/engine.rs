@@ -7,6 +7,7 @@ mod chains;
 mod resolve;
 mod trace_list;
 mod traces;
+mod outline;
 mod calls;
 mod services;
 mod complete;
@@ -42,6 +43,10 @@ use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
 use aggregate::Aggregate;
 pub use complete::{Completion, Completions, Item};
 pub use gathering::{Gathered, Gathering};
+use outline::Outlines;
+pub use outline::{
+    DETAILS_MAX, DecodedOutline, Found, OUTLINE_ROWS_MAX, Outline, Sought, Token, TraceRows, TraceSize,
+};
 use resolve::Need;
 pub use service::ServiceQuestion;
 use tail::Tails;
@@ -156,6 +161,8 @@ pub struct Engine {
     threads: Arc<Threads>,
     sql: SqlEngine,
     tails: Tails,
+    /// Outlines of traces that were asked for last.
+    outlines: Outlines,
 }
 
 impl Engine {
@@ -171,6 +178,7 @@ impl Engine {
             threads,
             sql,
             tails: Tails::default(),
+            outlines: Outlines::default(),
         })
     }
 

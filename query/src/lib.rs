@@ -12,6 +12,7 @@ pub mod search;
 mod threads;
 mod columns;
 pub mod rows;
+pub mod outline;
 mod sql;
 mod engine;
 mod http;
@@ -20,8 +21,9 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, Dropped, Engine, Gathered, Gathering, Graph, Item, Limits, Search,
-    ServiceDetail, ServiceQuestion, Services, TAILS_MAX, Tail, TailEvent, Templates,
+    Completion, Completions, DETAILS_MAX, DecodedOutline, Dropped, Engine, Found, Gathered, Gathering, Graph,
+    Item, Limits, OUTLINE_ROWS_MAX, Outline, Search, ServiceDetail, ServiceQuestion, Services, Sought,
+    TAILS_MAX, Tail, TailEvent, Templates, Token, TraceRows, TraceSize,
 };
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router};

@@ -94,7 +94,8 @@ impl Params {
         Ok(Completion { q, at, signal, range: self.range()? })
     }
 
-    fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
+    /// A whole number that may be absent.
+    pub(super) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse() {
             Ok(number) if number <= most => Ok(Some(number)),
