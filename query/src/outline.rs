@@ -260,19 +260,20 @@ pub fn encode(outline: &Decoded) -> Vec<u8> {
 
 /// Reads an outline. Bytes that are none are an error, whatever they are.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, OutlineError> {
-    let mut reader = Reader::new(bytes);
-    let magic = bytes.get(..MAGIC.len()).unwrap_or(bytes);
-    if magic != MAGIC {
-        return Err(OutlineError::Magic(magic.to_vec()));
-    }
-    reader.bytes(MAGIC.len(), "the magic")?;
-    let length = reader.length("the length of the head")?;
-    let json = reader.bytes(length, "the head")?;
-    let head = serde_json::from_slice(json).map_err(|_| reader.damaged("a head in JSON"))?;
-    let services = decode_table(&mut reader)?;
-    let names = decode_table(&mut reader)?;
-    let mut outline = Decoded { head, services, names, rows: Vec::new() };
+    decode_pieces(&[bytes])
+}
+
+/// Reads an outline that comes in pieces: no number, text, head or block is parted.
+pub fn decode_pieces<T: AsRef<[u8]>>(pieces: &[T]) -> Result<Decoded, OutlineError> {
+    let mut pieces = pieces.iter().map(AsRef::as_ref);
+    let mut reader = Reader::new(pieces.next().unwrap_or_default());
+    let mut outline = decode_head(&mut reader)?;
     loop {
+        if reader.is_at_end()
+            && let Some(piece) = pieces.next()
+        {
+            reader = Reader::new(piece);
+        }
         let rows = reader.length("the number of rows in a block")?;
         if rows == 0 {
             return Ok(outline);
@@ -282,6 +283,19 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, OutlineError> {
         }
         decode_block(&mut reader, rows, &mut outline)?;
     }
+}
+
+fn decode_head(reader: &mut Reader<'_>) -> Result<Decoded, OutlineError> {
+    let magic = reader.bytes_up_to(MAGIC.len());
+    if magic != MAGIC {
+        return Err(OutlineError::Magic(magic.to_vec()));
+    }
+    let length = reader.length("the length of the head")?;
+    let json = reader.bytes(length, "the head")?;
+    let head = serde_json::from_slice(json).map_err(|_| reader.damaged("a head in JSON"))?;
+    let services = decode_table(reader)?;
+    let names = decode_table(reader)?;
+    Ok(Decoded { head, services, names, rows: Vec::new() })
 }
 
 fn decode_table(reader: &mut Reader<'_>) -> Result<Vec<String>, OutlineError> {

@@ -39,6 +39,7 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/services", get(services::page))
         .route("/search", get(search::page))
         .route("/traces/{id}", get(trace::page))
+        .route("/traces/{id}/detail", get(trace::part))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))
         .route("/theme", get(theme))

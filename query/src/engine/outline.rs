@@ -36,6 +36,8 @@ pub(super) use kept::Outlines;
 pub const OUTLINE_ROWS_MAX: usize = 2_000_000;
 /// What a row is taken to need in bytes while an outline is made.
 const BUILD_ROW_BYTES: usize = 72;
+/// What a row is taken to need in bytes while a page shows an outline: itself, and what follows from its place.
+const DECODED_ROW_BYTES: usize = size_of::<crate::outline::Row>() + 16;
 /// The part of the memory for queries that is left to others while an outline is made: it divided by this.
 const LEFT_SHARE: usize = 32;
 /// The most rows whose details are given at once.
@@ -109,8 +111,7 @@ impl Outline {
 
     /// Its rows in memory.
     pub fn decoded(&self) -> Result<Decoded, QueryError> {
-        let bytes: Vec<u8> = self.pieces.iter().flatten().copied().collect();
-        crate::outline::decode(&bytes).map_err(|error| QueryError::Store(error.to_string()))
+        crate::outline::decode_pieces(&self.pieces).map_err(|error| QueryError::Store(error.to_string()))
     }
 
     /// Bytes that it takes in memory.
@@ -143,8 +144,7 @@ impl Engine {
         let make = Make { engine: self.clone(), reader: reader.clone(), id, token };
         self.ask(reader, 0, move |snapshot, control| {
             let outline = make.outline(snapshot, control)?;
-            let bytes = outline.bytes() + outline.sources.len() * size_of::<crate::outline::Row>();
-            let memory = make.reserve(bytes)?;
+            let memory = make.reserve(outline.sources.len() * DECODED_ROW_BYTES)?;
             Ok(DecodedOutline { decoded: outline.decoded()?, _memory: memory })
         })
         .await
@@ -244,17 +244,20 @@ impl Make {
     /// The one that is kept, else a new one, which is kept then.
     fn outline(&self, snapshot: &Snapshot, control: &Control) -> Result<Arc<Outline>, QueryError> {
         let kept = &self.engine.outlines;
-        let size = size(snapshot, self.id, control)?;
-        let is_right = |outline: &Outline| match self.token {
-            Some(token) => outline.token == token,
-            None => (outline.token.spans, outline.token.logs) == (size.spans, size.logs),
+        let found = match self.token {
+            Some(token) => kept.find(&self.reader, self.id, |outline| outline.token == token),
+            None => {
+                let TraceSize { spans, logs } = size(snapshot, self.id, control)?;
+                let is_new = |outline: &Outline| (outline.token.spans, outline.token.logs) == (spans, logs);
+                kept.find(&self.reader, self.id, is_new)
+            }
         };
-        if let Some(outline) = kept.find(&self.reader, self.id, is_right) {
+        if let Some(outline) = found {
             return Ok(outline);
         }
-        let outline = match self.build(snapshot, control, size) {
+        let outline = match self.build(snapshot, control) {
             // Memory goes to what is asked before what is kept.
-            Err(QueryError::Short(_)) if kept.clear() => self.build(snapshot, control, size)?,
+            Err(QueryError::Short(_)) if kept.clear() => self.build(snapshot, control)?,
             other => other?,
         };
         let outline = Arc::new(outline);
@@ -262,7 +265,7 @@ impl Make {
         Ok(outline)
     }
 
-    fn build(&self, snapshot: &Snapshot, control: &Control, size: TraceSize) -> Result<Outline, QueryError> {
+    fn build(&self, snapshot: &Snapshot, control: &Control) -> Result<Outline, QueryError> {
         let mut work = Work::new(snapshot, control, self.budget());
         let mut memory = work.memory()?;
         let share = self.budget().share(Purpose::Queries);
@@ -282,7 +285,7 @@ impl Make {
             let message = "rows of this outline are no longer stored, or never were: ask for a new one";
             return Err(QueryError::NotFound(message.to_owned()));
         }
-        tracing::debug!(trace_id = %self.id, rows = collected.items.len(), spans = size.spans, "an outline is made");
+        tracing::debug!(trace_id = %self.id, rows = collected.items.len(), "an outline is made");
         let late = work.is_late();
         let finished = forest::finished(self.id, token, collected, late, &mut memory)?;
         // What was needed to make it is free; what is left is less.

@@ -1,7 +1,6 @@
 //! `GET /api/traces/{id}/outline`, `/rows`, `/find` and `/size`: a trace of any size, piece by piece.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
@@ -15,7 +14,7 @@ use serde_json::json;
 use super::Answer;
 use super::answer::{Failure, json_answer};
 use super::params::Params;
-use crate::engine::{DETAILS_MAX, Engine, Outline, Sought, Token};
+use crate::engine::{DETAILS_MAX, Engine, Sought, Token};
 use crate::error::QueryError;
 
 /// The type of an outline: its form and version stand in its first bytes.
@@ -39,10 +38,9 @@ pub(super) async fn outline(
 ) -> Answer {
     let params = Params::read(query.as_deref(), &["outline"])?;
     let outline = engine.outline(&reader, trace_id(&id)?, token(&params)?).await?;
-    let pieces = stream::unfold((outline, 0), |(outline, at): (Arc<Outline>, usize)| async move {
-        let piece = outline.pieces().get(at).cloned()?;
-        Some((Ok::<_, Infallible>(piece), (outline, at + 1)))
-    });
+    // Not `unfold`, which must not be asked again after its end, as compression does.
+    let count = outline.pieces().len();
+    let pieces = stream::iter((0..count).map(move |at| Ok::<_, Infallible>(outline.pieces()[at].clone())));
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], Body::from_stream(pieces)).into_response())
 }
 

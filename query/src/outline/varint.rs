@@ -32,6 +32,19 @@ impl<'a> Reader<'a> {
         Self { all, at: 0 }
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at >= self.all.len()
+    }
+
+    /// So many bytes, or as many as there are.
+    pub(super) fn bytes_up_to(&mut self, count: usize) -> &'a [u8] {
+        let end = self.all.len().min(self.at.saturating_add(count));
+        let bytes = &self.all[self.at..end];
+        self.at = end;
+        bytes
+    }
+
     /// So many bytes.
     pub(super) fn bytes(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], OutlineError> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.all.len());
