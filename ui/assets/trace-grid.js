@@ -14,6 +14,8 @@ const LEVELS_MAX = 16;
 const LEVEL_WIDTH = 14;
 /** From how many pixels on a pointer that moved has drawn a range. */
 const DRAG_MIN = 5;
+/** What a character of a label of the axis needs, in pixels. */
+const LABEL_WIDTH = 6.5;
 const LEVELS = ["none", "trace", "debug", "info", "warn", "error", "fatal"];
 
 /** An element with classes and attributes. */
@@ -364,10 +366,16 @@ export class Grid {
   #drawAxis() {
     const [from, to] = this.window;
     const lines = ticks(from, to);
+    let free = 0;
     const labels = lines.map(({ share, label }) => {
       const node = element("span");
+      const [from, to] = [share * this.bars.width, share * this.bars.width + label.length * LABEL_WIDTH + 8];
       node.style.insetInlineStart = `${share * 100}%`;
-      node.textContent = share <= 0.92 ? label : "";
+      // What has no room beside the label before, or before the end, is a line alone.
+      if (from >= free && to <= this.bars.width) {
+        node.textContent = label;
+        free = to;
+      }
       return node;
     });
     this.axisLabels.replaceChildren(...labels);
