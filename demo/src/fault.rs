@@ -161,7 +161,8 @@ pub static LABELS: [Label; 12] = [
         service: "orders",
         instance: None,
         kind: "dependency",
-        target: Target::Edge { from: "orders", to: "orders-db" },
+        // As the service graph names a database: system and name.
+        target: Target::Edge { from: "orders", to: "postgresql/shop" },
         what: "reading orders from the data base takes a hundred times as long, as without an index",
     },
     Label {

@@ -35,7 +35,7 @@ pub struct Diagnosis {
 /// The most suspects of a diagnosis.
 pub const SUSPECTS_MAX: usize = 10;
 /// The most pieces of evidence of a suspect.
-pub(crate) const EVIDENCE_MAX: usize = 12;
+pub(crate) const EVIDENCE_MAX: usize = 18;
 
 /// The minutes that a window was compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,13 @@ pub struct Evidence {
 impl Diagnosis {
     /// An answer without suspects.
     pub(crate) fn without(status: Status, message: impl Into<String>) -> Self {
-        let (baseline, partial) = (None, None);
-        Self { status, message: message.into(), baseline, suspects: Vec::new(), partial, elapsed_ms: 0 }
+        Self {
+            status,
+            message: message.into(),
+            baseline: None,
+            suspects: Vec::new(),
+            partial: None,
+            elapsed_ms: 0,
+        }
     }
 }

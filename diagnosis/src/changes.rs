@@ -1,5 +1,5 @@
 //! Marks of what was changed on purpose: deploys, configuration, flags, scale. People and pipelines make them; new
-//! versions, restarts and changed configuration attributes are read off the telemetry.
+//! versions, restarts, changed numbers of instances and configuration attributes are read off the telemetry.
 
 use model::{Reader, TimeRange, UnixNanos};
 use query::QueryError;
@@ -22,6 +22,19 @@ pub enum ChangeKind {
     Scale,
     /// An instance began anew.
     Restart,
+}
+
+impl ChangeKind {
+    /// Its name in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Config => "config",
+            Self::Flag => "flag",
+            Self::Scale => "scale",
+            Self::Restart => "restart",
+        }
+    }
 }
 
 /// A mark.

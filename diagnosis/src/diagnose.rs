@@ -1,23 +1,25 @@
 //! Answers what is wrong in a window of time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use model::{Reader, Signal, TimeRange, UnixNanos};
 use query::{Engine, Gathering, QueryError};
 
+use crate::Diagnostics;
 use crate::answer::{Baseline, Diagnosis, SUSPECTS_MAX, Status, Suspect};
 use crate::compare::{Comparison, compare, contrast};
 use crate::counts::MINUTE;
 use crate::evidence::resources::{Strains, WORDS, strains};
+use crate::evidence::traffic::Shift;
 use crate::explain::Explain;
 use crate::frame::{Frame, build};
 use crate::history::{self, History, READ_SPANS_MAX};
 use crate::load::{self, Series};
-use crate::rank::{Candidate, leaks, rank};
+use crate::rank::{Candidate, leaks, once_each, rank};
 use crate::reference::{self, Reference};
 use crate::stats::ALPHA;
-use crate::witness::{self, Scene};
+use crate::witness::{Asked, Scene};
 
 /// The longest window.
 const WINDOW_MAX: i64 = 31 * 86_400 * 1_000_000_000;
@@ -62,29 +64,38 @@ struct Finding {
     note: Option<(Status, String)>,
 }
 
-/// Answers a question.
+/// By service and operation: by place among the suspects, the votes of the traces with that operation.
+pub(crate) type Blames = BTreeMap<(String, String), BTreeMap<usize, f64>>;
+
+/// Answers a question, and says whom the traces of each operation tell against.
 pub(crate) async fn diagnose(
-    engine: &Engine,
+    diagnostics: &Diagnostics,
     reader: &Reader,
     question: &Question,
-) -> Result<Diagnosis, QueryError> {
+) -> Result<(Diagnosis, Blames), QueryError> {
     let begun = Instant::now();
-    let mut answer = answer(engine, reader, question).await?;
-    answer.elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(answer)
+    let (mut diagnosis, blames) = answer(diagnostics, reader, question).await?;
+    diagnosis.elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok((diagnosis, blames))
 }
 
-async fn answer(engine: &Engine, reader: &Reader, question: &Question) -> Result<Diagnosis, QueryError> {
+async fn answer(
+    diagnostics: &Diagnostics,
+    reader: &Reader,
+    question: &Question,
+) -> Result<(Diagnosis, Blames), QueryError> {
+    let without = |message: &str| (Diagnosis::without(Status::NotEnough, message), Blames::new());
+    let engine = &diagnostics.engine;
     let (from, to) = window(engine, reader, question.range).await?;
     let gathering = engine.gathering(reader)?;
     let baseline = question.baseline.map(ends).transpose()?;
     let history = history::about(&gathering, from, to, baseline).await?;
     if history.services.is_empty() {
-        return Ok(Diagnosis::without(Status::NotEnough, "there are no spans in this window"));
+        return Ok(without("there are no spans in this window"));
     }
     if history.minutes.is_empty() {
         let message = "there is nothing to compare with: these services have no spans outside of this window";
-        return Ok(Diagnosis::without(Status::NotEnough, message));
+        return Ok(without(message));
     }
     let (raw, partial) = read(&gathering, &history, from, to).await?;
     let around = |at: i64| Some(UnixNanos(at));
@@ -99,9 +110,10 @@ async fn answer(engine: &Engine, reader: &Reader, question: &Question) -> Result
     let finding = gathering
         .compute(move || Ok(find(Material { frame: build(raw), series, from, to, baseline, service })))
         .await?;
-    let mut diagnosis = explained(engine, reader, &gathering, finding, (from, to)).await?;
+    let telling = Telling { diagnostics, reader, gathering: &gathering, from, to, traffic: history.traffic };
+    let (mut diagnosis, blames) = telling.diagnosis(finding).await?;
     diagnosis.partial = partial;
-    Ok(diagnosis)
+    Ok((diagnosis, blames))
 }
 
 /// Both ends of a range that has both.
@@ -210,61 +222,99 @@ fn given(frame: &Frame, history: &[u32]) -> Reference {
     Reference { rows: history.to_vec(), minutes, of, why }
 }
 
-async fn explained(
-    engine: &Engine,
-    reader: &Reader,
-    gathering: &Gathering,
-    mut finding: Finding,
-    (from, to): (i64, i64),
-) -> Result<Diagnosis, QueryError> {
-    let baseline = baseline(&finding.reference);
-    if let Some((status, message)) = finding.note {
-        return Ok(Diagnosis { baseline, ..Diagnosis::without(status, message) });
+/// What a finding is told with.
+struct Telling<'a> {
+    diagnostics: &'a Diagnostics,
+    reader: &'a Reader,
+    gathering: &'a Gathering,
+    from: i64,
+    to: i64,
+    traffic: BTreeMap<String, Shift>,
+}
+
+impl Telling<'_> {
+    async fn diagnosis(self, mut finding: Finding) -> Result<(Diagnosis, Blames), QueryError> {
+        let baseline = baseline(&finding.reference);
+        if let Some((status, message)) = finding.note.take() {
+            return Ok((Diagnosis { baseline, ..Diagnosis::without(status, message) }, Blames::new()));
+        }
+        let Some(comparison) = finding.comparison.take() else {
+            let message = "nothing could be compared";
+            return Ok((Diagnosis::without(Status::NotEnough, message), Blames::new()));
+        };
+        let Finding { frame, strains, reference, mut candidates, window, .. } = finding;
+        let asked = Asked {
+            diagnostics: self.diagnostics,
+            reader: self.reader,
+            gathering: self.gathering,
+            frame: &frame,
+            found: &comparison,
+            window: &window,
+            reference: &reference.rows,
+            before: &minutes_before(&reference, self.from),
+            range: (self.from, self.to.saturating_add(1)),
+        };
+        let witnesses = asked.gather(&candidates, self.traffic).await?;
+        let scene = Scene {
+            frame: &frame,
+            window: &window,
+            reference: &reference.rows,
+            found: &comparison,
+            strains: &strains,
+            witnesses: &witnesses,
+        };
+        scene.explain(&mut candidates);
+        once_each(&mut candidates);
+        let engine = &self.diagnostics.engine;
+        let texts = crate::explain::templates(engine, self.reader, &frame, &candidates, &witnesses).await?;
+        let explain = Explain {
+            frame: &frame,
+            comparison: &comparison,
+            strains: &strains,
+            witnesses: &witnesses,
+            texts,
+            from: self.from,
+            to: self.to,
+        };
+        candidates.retain(|candidate| candidate.score >= SCORE_MIN);
+        candidates.truncate(SUSPECTS_MAX);
+        let suspects: Vec<Suspect> = candidates.iter().map(|candidate| explain.suspect(candidate)).collect();
+        let blames = blames(&frame, &comparison, &candidates);
+        let message = match suspects.first() {
+            Some(first) => first.summary.clone(),
+            None => "nothing differs from the reference".to_owned(),
+        };
+        let status = if suspects.is_empty() { Status::Quiet } else { Status::Ok };
+        Ok((Diagnosis { status, message, baseline, suspects, partial: None, elapsed_ms: 0 }, blames))
     }
-    let Some(comparison) = &finding.comparison else {
-        return Ok(Diagnosis::without(Status::NotEnough, "nothing could be compared"));
-    };
-    let before = minutes_before(&finding.reference, from);
-    let witnesses = witness::gather(
-        gathering,
-        &finding.frame,
-        &finding.candidates,
-        &before,
-        (from, to.saturating_add(1)),
-    )
-    .await?;
-    let scene = Scene {
-        frame: &finding.frame,
-        window: &finding.window,
-        reference: &finding.reference.rows,
-        found: comparison,
-        strains: &finding.strains,
-        witnesses: &witnesses,
-    };
-    scene.explain(&mut finding.candidates);
-    let texts = crate::explain::templates(engine, reader, &finding.candidates).await?;
-    let explain = Explain {
-        frame: &finding.frame,
-        comparison,
-        strains: &finding.strains,
-        witnesses: &witnesses,
-        texts,
-        from,
-        to,
-    };
-    let suspects: Vec<Suspect> = finding
-        .candidates
-        .iter()
-        .filter(|candidate| candidate.score >= SCORE_MIN)
-        .take(SUSPECTS_MAX)
-        .map(|candidate| explain.suspect(candidate))
-        .collect();
-    let message = match suspects.first() {
-        Some(first) => first.summary.clone(),
-        None => "nothing differs from the reference".to_owned(),
-    };
-    let status = if suspects.is_empty() { Status::Quiet } else { Status::Ok };
-    Ok(Diagnosis { status, message, baseline, suspects, partial: None, elapsed_ms: 0 })
+}
+
+/// By operation of a service, how much the traces with it tell for each suspect.
+fn blames(frame: &Frame, found: &Comparison, candidates: &[Candidate]) -> Blames {
+    let mut of_traces: BTreeMap<u32, BTreeMap<usize, f64>> = BTreeMap::new();
+    for given in &found.votes.given {
+        let beyond = found.beyond.get(&given.cause).copied().unwrap_or(0.0);
+        let all = found.votes.of.get(&given.cause).copied().unwrap_or(f64::MAX);
+        let first = candidates.iter().position(|candidate| candidate.cause == Some(given.cause));
+        if let Some(suspect) = first.filter(|_| beyond > 0.0) {
+            *of_traces.entry(given.trace).or_default().entry(suspect).or_default() +=
+                given.part * beyond / all;
+        }
+    }
+    let mut blames = Blames::new();
+    for (trace, parts) in of_traces {
+        let (first, end) = frame.rows[trace as usize];
+        let operations: BTreeSet<(u32, u32)> =
+            (first..end).map(|row| (frame.service[row as usize], frame.name[row as usize])).collect();
+        for (service, name) in operations {
+            let operation = (frame.service_name(service).to_owned(), frame.name_text(name).to_owned());
+            let of_operation = blames.entry(operation).or_default();
+            for (suspect, part) in &parts {
+                *of_operation.entry(*suspect).or_default() += part;
+            }
+        }
+    }
+    blames
 }
 
 /// The minutes of a reference that were before the window; all of them if none was.

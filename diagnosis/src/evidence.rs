@@ -3,3 +3,6 @@
 pub(crate) mod structure;
 pub(crate) mod latency;
 pub(crate) mod resources;
+pub(crate) mod attributes;
+pub(crate) mod templates;
+pub(crate) mod traffic;

@@ -1,46 +1,46 @@
 //! Says why: sentences, numbers and where to look.
 
+mod evidence;
 mod queries;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::Reader;
 use query::{Engine, QueryError, Search};
 use serde_json::{Value, json};
 
-use crate::answer::{EVIDENCE_MAX, Evidence, Suspect};
+use crate::answer::{EVIDENCE_MAX, SUSPECTS_MAX, Suspect};
 use crate::blame::Slowed;
 use crate::compare::Comparison;
-use crate::evidence::latency::Slow;
 use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Key, NONE};
 use crate::rank::{Accusation, Candidate, template_of};
 use crate::stats::ALPHA;
-use crate::votes::{Cause, Given, Place};
+use crate::votes::Given;
 use crate::witness::Witnesses;
+use evidence::TEMPLATES_MAX;
 
-/// Traces that are shown for a suspect.
-const EXAMPLES: usize = 3;
 /// An instance has a fault of its own where it has this share of what is wrong with its service.
 const OF_INSTANCE: f64 = 0.9;
-/// Keys that are told of a slow service.
-const KEYS_MAX: usize = 4;
 
 /// The texts of the templates that suspects name, by identity.
 pub(crate) async fn templates(
     engine: &Engine,
     reader: &Reader,
+    frame: &Frame,
     candidates: &[Candidate],
+    witnesses: &Witnesses,
 ) -> Result<HashMap<String, String>, QueryError> {
     let mut texts = HashMap::new();
-    let named = candidates.iter().take(crate::answer::SUSPECTS_MAX).filter_map(|candidate| match &candidate
-        .accusation
-    {
+    let told = candidates.iter().take(SUSPECTS_MAX);
+    let named = told.clone().filter_map(|candidate| match &candidate.accusation {
         Accusation::Code { from, to, .. } => Some([from.clone(), to.clone()]),
         _ => None,
     });
-    let ids: std::collections::BTreeSet<String> =
-        named.flatten().flatten().filter_map(|name| template_of(&name).map(str::to_owned)).collect();
+    let named = named.flatten().flatten().filter_map(|name| template_of(&name).map(str::to_owned));
+    let services = told.map(|candidate| frame.service_name(candidate.service));
+    let changed = services.flat_map(|service| witnesses.templates(service).iter().take(TEMPLATES_MAX));
+    let ids: BTreeSet<String> = named.chain(changed.map(|changed| changed.template.clone())).collect();
     for id in ids {
         let search = Search { q: format!("template:{id}"), limit: 1, ..Search::default() };
         let found = engine.templates(reader, &search).await?;
@@ -71,20 +71,18 @@ impl Explain<'_> {
             Accusation::Code { place: Some(place), .. } => self.of_place(candidate.service, *place),
             Accusation::Code { place: None, .. } => Vec::new(),
             Accusation::Slowed(kind) => self.of_slowness(candidate.service, *kind),
-            Accusation::Deploy(_) | Accusation::Config(..) | Accusation::Lock(_) | Accusation::Retry(_) => {
-                self.of_cause(candidate)
-            }
-            Accusation::Gone(_) | Accusation::Peer(_) | Accusation::Queue(_) => Vec::new(),
+            _ => self.of_cause(candidate, &given),
         };
+        evidence.extend(self.of_changes(&service.name));
+        evidence.extend(self.of_attributes(candidate));
+        evidence.extend(self.of_templates(candidate));
+        evidence.extend(self.of_traffic(&service.name));
         evidence.extend(self.examples(&given));
         evidence.truncate(EVIDENCE_MAX);
         let what = self.what(candidate, &service.name);
         let share = candidate.votes / self.comparison.votes.traces as f64;
         let summary = match candidate.votes > 0.0 {
-            true => format!(
-                "{what}; so much as {:.1} % of the requests of this window is lost by it",
-                share * 100.0
-            ),
+            true => format!("{what}; {:.1} % of the requests of this window are lost to it", share * 100.0),
             false => what,
         };
         Suspect {
@@ -156,6 +154,10 @@ impl Explain<'_> {
                 "{service} gives up calls to {} before they are answered, and calls again",
                 self.frame.service_name(*callee)
             ),
+            Accusation::Traffic(Some(operation)) => {
+                format!("more is asked of {service} than ever before, most of all `{operation}`")
+            }
+            Accusation::Traffic(None) => format!("more is asked of {service} than ever before"),
             Accusation::Peer(Some(name)) => {
                 format!("calls `{name}` of {service} fail or end otherwise than usual")
             }
@@ -172,7 +174,7 @@ impl Explain<'_> {
                     Resource::Cpu => "processor",
                     Resource::Memory => "memory",
                     Resource::Disk => "disk",
-                    Resource::Lock => "a lock",
+                    Resource::Lock => "what a lock guards",
                 };
                 format!("{service} lacks {resource}")
             }
@@ -193,7 +195,9 @@ impl Explain<'_> {
             Accusation::Gone(instance) => json!({ "type": "instance", "instance": instance }),
             Accusation::Deploy(version) => json!({ "type": "version", "version": version }),
             Accusation::Config(key, value) => json!({ "type": "config", "key": key, "value": value }),
-            Accusation::Lock(operation) => json!({ "type": "operation", "operation": operation }),
+            Accusation::Lock(operation) | Accusation::Traffic(operation) => {
+                json!({ "type": "operation", "operation": operation })
+            }
             Accusation::Queue(from) => json!({
                 "type": "edge",
                 "from": self.frame.service_name(*from),
@@ -227,22 +231,6 @@ impl Explain<'_> {
                     None => json!({ "type": "edge", "from": self.frame.service_name(service), "to": null }),
                 }
             }
-        }
-    }
-
-    /// What traces say of a cause whose kind something else tells.
-    fn of_cause(&self, candidate: &Candidate) -> Vec<Evidence> {
-        match candidate.cause {
-            Some(Cause::Slow(service)) => self.of_slowness(service, Slowed::Code),
-            Some(Cause::Code(service)) => {
-                let of_service = |place: &&Place| self.frame.contexts[place.0 as usize].service == service;
-                let places = self.comparison.votes.places.iter();
-                let most = places
-                    .filter(|(place, _)| of_service(place))
-                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
-                most.map_or_else(Vec::new, |(place, _)| self.of_place(service, *place))
-            }
-            _ => Vec::new(),
         }
     }
 
@@ -287,158 +275,4 @@ impl Explain<'_> {
         let name = frame.instances.get(instance).filter(|name| !name.is_empty())?;
         (most >= OF_INSTANCE * all).then(|| name.clone())
     }
-
-    /// What differs at a place in the code.
-    fn of_place(&self, service: u32, (context, pair): Place) -> Vec<Evidence> {
-        let place = &self.frame.contexts[context as usize];
-        let operation = self.frame.name_text(place.name);
-        let found = self.comparison.structure.differences.iter().find(|difference| {
-            difference.context == context
-                && difference.pair.after == pair.after
-                && (pair.is_new || difference.pair.before == pair.before)
-        });
-        let Some(difference) = found else { return Vec::new() };
-        let name = |event| crate::rank::event_name(self.frame, event);
-        let (before, after) = (name(pair.before), name(pair.after));
-        let (before, after) = (self.text(&before), self.text(&after));
-        let statement = match pair.is_new {
-            true => format!(
-                "`{after}` happens in {:.1} % of {:.0} traces with {operation}; usual are {:.1} %",
-                difference.now * 100.0,
-                difference.spans,
-                difference.usual * 100.0
-            ),
-            false => format!(
-                "after `{before}`, `{after}` follows in {:.1} % of {:.0} traces with {operation}; usual are {:.1} %",
-                difference.now * 100.0,
-                difference.spans,
-                difference.usual * 100.0
-            ),
-        };
-        vec![Evidence {
-            kind: if pair.is_new { "new_event" } else { "missing_event" }.to_owned(),
-            statement,
-            value: Some(difference.now),
-            expected: Some(difference.usual),
-            unit: "1".to_owned(),
-            query: Some(self.query_of_place(service, context, pair)),
-            href: Some(self.search_page(
-                "spans",
-                &format!("service:{} name:{}", quoted(self.frame.service_name(service)), quoted(operation)),
-            )),
-        }]
-    }
-
-    /// The grown keys that are blamed on a service, what costs most first.
-    fn slow_keys(&self, service: u32) -> Vec<(Key, &Slow)> {
-        let latency = &self.comparison.latency;
-        let of = |key: &u32| self.comparison.blamed.get(key) == Some(&service);
-        let mut keys: Vec<(u32, &Slow)> = latency
-            .iter()
-            .filter(|(key, slow)| slow.grown && of(key))
-            .map(|(key, slow)| (*key, slow))
-            .collect();
-        keys.sort_by(|a, b| b.1.excess.total_cmp(&a.1.excess).then(a.0.cmp(&b.0)));
-        keys.into_iter().map(|(key, slow)| (self.frame.keys[key as usize], slow)).collect()
-    }
-
-    fn of_slowness(&self, service: u32, kind: Slowed) -> Vec<Evidence> {
-        let mut evidence = Vec::new();
-        let name = self.frame.services.get(service);
-        if let (Slowed::By(resource), Some(name)) = (kind, name)
-            && let Some(strain) = self.strains.get(name).and_then(|of| of.get(&resource))
-        {
-            evidence.push(Evidence {
-                kind: "metric".to_owned(),
-                statement: format!(
-                    "{} of {} is {}; usual is {}",
-                    strain.metric,
-                    if strain.instance.is_empty() { &name.name } else { &strain.instance },
-                    number(strain.now),
-                    number(strain.usual)
-                ),
-                value: Some(strain.now),
-                expected: Some(strain.usual),
-                unit: strain.unit.clone(),
-                query: Some(self.query_of_metric(&name.name, strain)),
-                href: None,
-            });
-        }
-        for (key, slow) in self.slow_keys(service).into_iter().take(KEYS_MAX) {
-            let (own, what) = (self.frame.service_name(key.service()), self.frame.name_text(key.name()));
-            let (kind, on) = match key {
-                Key::Edge(_, _, callee, _) => {
-                    ("edge_time", format!("between {own} `{what}` and {}", self.frame.service_name(callee)))
-                }
-                Key::Peer(..) => ("peer_time", format!("in calls `{what}` of {own}")),
-                Key::Own(..) => ("own_time", format!("in {own} `{what}` itself")),
-            };
-            evidence.push(Evidence {
-                kind: kind.to_owned(),
-                statement: format!(
-                    "{} {on}, in the median of {} spans; usual are {}",
-                    milliseconds(slow.now),
-                    slow.rows.len(),
-                    milliseconds(slow.usual)
-                ),
-                value: Some(slow.now),
-                expected: Some(slow.usual),
-                unit: "ns".to_owned(),
-                query: Some(self.query_of_key(key)),
-                href: Some(
-                    self.search_page("spans", &format!("service:{} name:{}", quoted(own), quoted(what))),
-                ),
-            });
-        }
-        evidence
-    }
-
-    /// Traces that show it, at the guilty span.
-    fn examples(&self, given: &[Given]) -> Vec<Evidence> {
-        let mut traces = Vec::new();
-        for given in given {
-            if traces.len() == EXAMPLES {
-                break;
-            }
-            if traces.iter().any(|known: &Given| known.trace == given.trace) {
-                continue;
-            }
-            traces.push(*given);
-        }
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let of = |given: Given| {
-            let (trace, span) =
-                (hex(&self.frame.traces[given.trace as usize]), hex(&self.frame.id[given.row as usize]));
-            Evidence {
-                kind: "trace".to_owned(),
-                statement: format!("trace {trace} shows it"),
-                value: None,
-                expected: None,
-                unit: String::new(),
-                query: Some(format!("SELECT * FROM spans WHERE trace_id = '{trace}' ORDER BY start_time")),
-                href: Some(format!("/traces/{trace}?span={span}#s-{span}")),
-            }
-        };
-        traces.into_iter().map(of).collect()
-    }
-}
-
-/// A text as the search language reads it as one.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn milliseconds(nanoseconds: f64) -> String {
-    format!("{} ms", number(nanoseconds / 1e6))
-}
-
-/// A number with three digits that say something.
-fn number(value: f64) -> String {
-    let digits = match value.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 4,
-    };
-    format!("{value:.digits$}")
 }

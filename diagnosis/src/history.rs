@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use query::{Gathering, QueryError};
 
 use crate::counts::MINUTE;
+use crate::evidence::traffic::{Shift, shift};
 use crate::load::{self, MinuteRow, sql_text, sql_time};
-use crate::stats::{SPREAD_MIN, median, spread};
+use crate::stats::{SIGMAS, SPREAD_MIN, divergence, median, spread};
 
 /// Minutes with data, the nearest to the window, that are candidates.
 const MINUTES_MAX: usize = 480;
@@ -18,8 +19,6 @@ const MINUTES_MAX: usize = 480;
 const READ_MINUTES_MAX: usize = 60;
 /// Spans of the minutes that are read, about.
 pub(crate) const READ_SPANS_MAX: f64 = 300_000.0;
-/// So many robust standard deviations are not chance.
-const SIGMAS: f64 = 3.0;
 /// The most rows of rolled up minutes.
 const ROWS_MAX: usize = 400_000;
 
@@ -34,6 +33,8 @@ pub(crate) struct History {
     pub(crate) minutes: Vec<i64>,
     /// Spans of these minutes.
     pub(crate) minute_spans: f64,
+    /// By service: calls a minute that are not as usual.
+    pub(crate) traffic: BTreeMap<String, Shift>,
 }
 
 /// An operation of a service.
@@ -42,7 +43,7 @@ type Operation = (String, String, String);
 /// One minute: calls, errors and median duration by operation.
 type Minute = BTreeMap<Operation, (f64, f64, f64)>;
 
-/// Reads what is rolled up about a window and the minutes around it. `only` names the services where it is asked so.
+/// Reads what is rolled up about a window and the minutes around it, or those of a baseline that was named.
 pub(crate) async fn about(
     gathering: &Gathering,
     from: i64,
@@ -51,7 +52,9 @@ pub(crate) async fn about(
 ) -> Result<History, QueryError> {
     let first = from.div_euclid(MINUTE);
     let end = to.div_euclid(MINUTE) + 1;
-    let window = window(gathering, first.saturating_mul(MINUTE), end.saturating_mul(MINUTE)).await?;
+    let rows = window_rows(gathering, first.saturating_mul(MINUTE), end.saturating_mul(MINUTE)).await?;
+    let calls_now = calls(&rows);
+    let window = window(rows);
     let mut services: Vec<String> = window.keys().map(|(service, ..)| service.clone()).collect();
     services.dedup();
     if services.is_empty() {
@@ -81,25 +84,57 @@ pub(crate) async fn about(
         sql_time(newest * MINUTE)
     );
     let mut minutes: BTreeMap<i64, Minute> = near.iter().map(|minute| (*minute, Minute::new())).collect();
-    for MinuteRow { minute, operation, calls, errors, median, .. } in
-        load::minutes(gathering, &bounds, ROWS_MAX).await?
-    {
-        if let Some(of) = minutes.get_mut(&minute) {
-            of.insert(operation, (calls, errors, median));
-        }
+    let mut rows = load::minutes(gathering, &bounds, ROWS_MAX).await?;
+    rows.retain(|row| minutes.contains_key(&row.minute));
+    let traffic = traffic(&calls_now, &calls(&rows));
+    for MinuteRow { minute, operation, calls, errors, median, .. } in rows {
+        minutes.entry(minute).or_default().insert(operation, (calls, errors, median));
     }
     let (minutes, minute_spans) = cheapest(&window, minutes);
-    Ok(History { services, spans, minutes, minute_spans })
+    Ok(History { services, spans, minutes, minute_spans, traffic })
 }
 
-async fn window(gathering: &Gathering, from: i64, to: i64) -> Result<Minute, QueryError> {
+async fn window_rows(gathering: &Gathering, from: i64, to: i64) -> Result<Vec<MinuteRow>, QueryError> {
     let bounds = format!("time >= {} AND time < {}", sql_time(from), sql_time(to));
+    load::minutes(gathering, &bounds, ROWS_MAX).await
+}
+
+fn window(rows: Vec<MinuteRow>) -> Minute {
     let mut window = Minute::new();
-    for row in load::minutes(gathering, &bounds, ROWS_MAX).await? {
+    for row in rows {
         let of = window.entry(row.operation).or_default();
         *of = (of.0 + row.calls, of.1 + row.errors, of.2.max(row.median));
     }
-    Ok(window)
+    window
+}
+
+/// By service and minute, what was asked of it.
+fn calls(rows: &[MinuteRow]) -> BTreeMap<String, BTreeMap<i64, f64>> {
+    let mut calls: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+    let asked = rows.iter().filter(|row| ["server", "consumer"].contains(&row.operation.2.as_str()));
+    for row in asked {
+        *calls.entry(row.operation.0.clone()).or_default().entry(row.minute).or_default() += row.calls;
+    }
+    calls
+}
+
+/// By service: traffic of the window that is not as usual. The median of its minutes, since the first and the last may
+/// have begun or ended elsewhere.
+fn traffic(
+    now: &BTreeMap<String, BTreeMap<i64, f64>>,
+    then: &BTreeMap<String, BTreeMap<i64, f64>>,
+) -> BTreeMap<String, Shift> {
+    let of_service = |(service, minutes): (&String, &BTreeMap<i64, f64>)| {
+        let inside: Vec<f64> = minutes.values().copied().collect();
+        let history: Vec<f64> = then
+            .get(service)?
+            .iter()
+            .filter(|(at, _)| !minutes.contains_key(at))
+            .map(|(_, calls)| *calls)
+            .collect();
+        Some((service.clone(), shift(median(&inside), &history)?))
+    };
+    now.iter().filter_map(of_service).collect()
 }
 
 async fn minutes_with_data(gathering: &Gathering, of_services: &str) -> Result<Vec<i64>, QueryError> {
@@ -144,16 +179,10 @@ fn cheapest(window: &Minute, minutes: BTreeMap<i64, Minute>) -> (Vec<i64>, f64) 
             let failing = far(failures.get(operation), errors / of.max(1.0));
             unusual += f64::from(u8::from(slow) + u8::from(failing));
         }
-        let unlike: f64 = window
-            .iter()
-            .map(|(operation, (of, ..))| {
-                let p = of / window_calls;
-                let q = minute.get(operation).map_or(0.0, |(calls_then, ..)| calls_then / calls.max(1.0));
-                let part =
-                    |share: f64| if share > 0.0 { share * (2.0 * share / (p + q)).log2() } else { 0.0 };
-                0.5 * (part(p) + part(q))
-            })
-            .sum();
+        let unlike = divergence(window.iter().map(|(operation, (of, ..))| {
+            let then = minute.get(operation).map_or(0.0, |(calls_then, ..)| calls_then / calls.max(1.0));
+            (of / window_calls, then)
+        }));
         costs.push((unusual / minute.len().max(1) as f64 + unlike, *number, calls));
     }
     costs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

@@ -38,6 +38,9 @@ use model::{Reader, TimeRange};
 use query::{Engine, QueryError};
 use storage::{Collection, Record};
 
+/// Marks of changes within so many minutes before an incident are told with it.
+pub(crate) const CHANGES_BEFORE: i64 = 30;
+
 /// Answers what is wrong, and keeps what was found. Cloning is cheap.
 #[derive(Clone)]
 pub struct Diagnostics {
@@ -52,7 +55,7 @@ impl Diagnostics {
 
     /// What is wrong in a window of time.
     pub async fn diagnose(&self, reader: &Reader, question: &Question) -> Result<Diagnosis, QueryError> {
-        diagnose::diagnose(&self.engine, reader, question).await
+        Ok(diagnose::diagnose(self, reader, question).await?.0)
     }
 
     async fn put(&self, reader: &Reader, of: Collection, record: Record) -> Result<(), QueryError> {

@@ -1,14 +1,17 @@
 //! What a diagnosis reads of the store: rows of a few ranges of time, through SQL, so that everybody can ask the same.
 
 mod cells;
+mod resources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{TimeRange, UnixNanos};
+use model::{TimeRange, TraceId, UnixNanos};
 use query::{Gathered, Gathering, QueryError};
 
+use crate::evidence::attributes::Place;
 use crate::frame::{Kind, Raw, RawLog, RawSpan, Service};
 use cells::{Cells, Numbered};
+pub(crate) use resources::{Resource, described, instances, resources, seen, started, versions};
 
 /// The most spans of one reading, and the most logs.
 pub(crate) const ROWS_MAX: usize = 600_000;
@@ -242,37 +245,79 @@ pub(crate) async fn minutes(
     Ok(rows)
 }
 
-/// By attribute of the resource: its values in spans under a condition and in these ranges.
-pub(crate) async fn resources(
+/// By trace: the attributes of its spans and their resources, as far as they may tell why.
+pub(crate) async fn attributes(
     gathering: &Gathering,
-    condition: &str,
-    ranges: &[(i64, i64)],
-) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
-    const RESOURCES_MAX: usize = 10_000;
-    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    if ranges.is_empty() {
-        return Ok(values);
+    traces: &BTreeSet<TraceId>,
+    range: (i64, i64),
+) -> Result<BTreeMap<TraceId, BTreeSet<Place>>, QueryError> {
+    const SPANS_MAX: usize = 20_000;
+    const VALUE_BYTES_MAX: usize = 200;
+    let mut found: BTreeMap<TraceId, BTreeSet<Place>> = BTreeMap::new();
+    if traces.is_empty() {
+        return Ok(found);
     }
-    let of = |(from, to): &(i64, i64)| {
-        format!("(start_time >= {} AND start_time < {})", sql_time(*from), sql_time(*to))
-    };
-    let ranges: Vec<String> = ranges.iter().map(of).collect();
+    let ids: Vec<String> = traces.iter().map(|id| format!("'{id}'")).collect();
     let sql = format!(
-        "SELECT resource_attributes AS resource FROM spans WHERE {condition} AND ({}) GROUP BY resource_attributes",
-        ranges.join(" OR ")
+        "SELECT trace_id, service_name, attributes, resource_attributes FROM spans WHERE {} AND trace_id IN ({})",
+        within("start_time", &[range]),
+        ids.join(", ")
     );
-    let found = gathering.rows(&sql, RESOURCES_MAX).await?;
-    for batch in &found.batches {
-        let texts = Cells(batch).texts("resource");
+    let rows = gathering.rows(&sql, SPANS_MAX).await?;
+    for batch in &rows.batches {
+        let cells = Cells(batch);
+        let (ids, services) = (cells.ids("trace_id"), cells.texts("service_name"));
+        let levels = [("span", cells.texts("attributes")), ("resource", cells.texts("resource_attributes"))];
         for row in 0..batch.num_rows() {
-            let stored = model::attributes::to_json(texts.get(row).unwrap_or("{}"));
-            for (key, value) in stored.as_object().into_iter().flatten() {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                values.entry(key.clone()).or_default().insert(text);
+            let Some(id) = ids.get(row) else { continue };
+            let of_trace = found.entry(TraceId(id)).or_default();
+            for (level, texts) in &levels {
+                let stored = model::attributes::to_json(texts.get(row).unwrap_or("{}"));
+                for (key, value) in stored.as_object().into_iter().flatten() {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    if value.len() <= VALUE_BYTES_MAX && Place::may_tell(key) {
+                        let service = services.get(row).unwrap_or_default().to_owned();
+                        of_trace.insert(Place { service, level, key: key.clone(), value });
+                    }
+                }
             }
         }
     }
-    Ok(values)
+    Ok(found)
+}
+
+/// Lines of each template of a service by minute, in these ranges.
+pub(crate) async fn lines(
+    gathering: &Gathering,
+    service: &str,
+    ranges: &[(i64, i64)],
+) -> Result<Vec<(String, bool, i64, f64)>, QueryError> {
+    const LINES_MAX: usize = 200_000;
+    let of = |(from, to): &(i64, i64)| format!("(time >= {} AND time < {})", sql_time(*from), sql_time(*to));
+    let ranges: Vec<String> = ranges.iter().map(of).collect();
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT template_id, date_trunc('minute', time) AS time, max(severity_number) AS severity, count(*) AS lines
+         FROM logs WHERE service_name = {} AND ({}) AND template_id IS NOT NULL GROUP BY 1, 2",
+        sql_text(service),
+        ranges.join(" OR ")
+    );
+    let rows = gathering.rows(&sql, LINES_MAX).await?;
+    let mut found = Vec::new();
+    for batch in &rows.batches {
+        let cells = Cells(batch);
+        let (templates, times) = (cells.texts("template_id"), cells.ints("time"));
+        let (severities, lines) = (cells.ints("severity"), cells.ints("lines"));
+        for row in 0..batch.num_rows() {
+            let (Some(template), Some(time)) = (templates.get(row), times.get(row)) else { continue };
+            let is_error = severities.get(row).is_some_and(|severity| severity >= ERROR);
+            let count = lines.get(row).unwrap_or(0) as f64;
+            found.push((template.to_owned(), is_error, time.div_euclid(crate::counts::MINUTE), count));
+        }
+    }
+    Ok(found)
 }
 
 /// What the calls of a service go to where that sends no spans: by the name of the call.
@@ -292,30 +337,6 @@ pub(crate) async fn peers(gathering: &Gathering, service: &str) -> Result<Vec<(S
         }
     }
     Ok(peers)
-}
-
-/// The first minute of each service's versions under a condition.
-pub(crate) async fn versions(
-    gathering: &Gathering,
-    condition: &str,
-    rows_max: usize,
-) -> Result<BTreeMap<(String, String), i64>, QueryError> {
-    let sql = format!(
-        "SELECT service_name, service_version, min(time) AS time FROM red
-         WHERE {condition} AND service_version IS NOT NULL GROUP BY service_name, service_version"
-    );
-    let found = gathering.rows(&sql, rows_max).await?;
-    let mut versions = BTreeMap::new();
-    for batch in &found.batches {
-        let cells = Cells(batch);
-        let times = cells.ints("time");
-        for row in 0..batch.num_rows() {
-            let text = |name: &str| cells.texts(name).get(row).unwrap_or_default().to_owned();
-            let minute = times.get(row).unwrap_or(0).div_euclid(crate::counts::MINUTE);
-            versions.insert((text("service_name"), text("service_version")), minute);
-        }
-    }
-    Ok(versions)
 }
 
 /// The column `time` of an answer.

@@ -45,6 +45,8 @@ pub(crate) enum Accusation {
     Queue(u32),
     /// It gives up calls to this service too soon, and calls again.
     Retry(u32),
+    /// More is asked of it than ever, most in this operation.
+    Traffic(Option<String>),
     /// What it calls does not answer as usual: the name of the call.
     Peer(Option<String>),
 }
@@ -100,9 +102,14 @@ pub(crate) fn rank(frame: &Frame, found: &Comparison, strains: &Strains) -> Vec<
     }
     let key = |candidate: &Candidate| (candidate.score * 1e9).round() as i64;
     candidates.sort_by(|a, b| (key(b), a.service, &a.accusation).cmp(&(key(a), b.service, &b.accusation)));
+    once_each(&mut candidates);
+    candidates
+}
+
+/// Leaves the first of those that accuse a service of the same.
+pub(crate) fn once_each(candidates: &mut Vec<Candidate>) {
     let mut seen = BTreeSet::new();
     candidates.retain(|candidate| seen.insert((candidate.service, same(&candidate.accusation))));
-    candidates
 }
 
 /// What makes two accusations one.
@@ -152,12 +159,13 @@ pub(crate) fn leaks_of(strains: &Strains, service: Option<&crate::frame::Service
     strain.is_some_and(|strain| is_leak(Resource::Memory, strain, strains.len()))
 }
 
-/// A resource out of its range that nobody was harmed by: kept, far down.
+/// A resource out of its range that nobody was harmed by: kept, far down. A lock harms those that wait for it, and nobody
+/// else.
 fn harmless<'a>(frame: &'a Frame, strains: &'a Strains) -> impl Iterator<Item = Candidate> + 'a {
     let (of_services, count) =
         (strains.iter().filter_map(|(name, of)| Some((frame.services.find(name)?, of))), strains.len());
     of_services.flat_map(move |(service, of)| {
-        of.iter().map(move |(resource, strain)| {
+        of.iter().filter(|(resource, _)| **resource != Resource::Lock).map(move |(resource, strain)| {
             let weight = evidence(strain.p);
             let least = if is_leak(*resource, strain, count) { LEAK } else { HARMLESS };
             Candidate {
@@ -245,6 +253,7 @@ impl Accusation {
             Self::Lock(_) => "lock",
             Self::Queue(_) => "queue",
             Self::Retry(_) => "retry",
+            Self::Traffic(_) => "traffic",
             Self::Slowed(Slowed::By(resource)) => match resource {
                 Resource::Cpu => "cpu",
                 Resource::Memory => "memory",

@@ -9,12 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counts::{self, Logging, MINUTE, by_minute, inside, pooled};
 use crate::frame::Frame;
-use crate::stats::{ALPHA, SPREAD_MIN, median, normal_score, spread};
+use crate::stats::{ALPHA, SIGMAS, SPREAD_MIN, divergence, median, normal_score, spread};
 
 /// Fewer minutes have no consensus about what is usual.
 pub(crate) const MINUTES_FEW: usize = 10;
-/// So many robust standard deviations are not chance.
-const SIGMAS: f64 = 3.0;
 /// Rows of a key in a minute whose median is believed, and minutes that make a history.
 const ENOUGH: usize = 3;
 /// The least spread of costs that is believed.
@@ -139,7 +137,7 @@ fn broken_sequences(frame: &Frame, minutes: &[Vec<u32>]) -> Vec<f64> {
     broken
 }
 
-/// By minute, how far its mix of operations is from the window's: the divergence of Jensen and Shannon, in bits.
+/// By minute, how far its mix of operations is from the window's.
 fn unlike(frame: &Frame, window: &[u32], minutes: &[Vec<u32>]) -> Vec<f64> {
     let mix = |rows: &[u32]| -> BTreeMap<u32, f64> {
         let all = rows.len().max(1) as f64;
@@ -148,12 +146,7 @@ fn unlike(frame: &Frame, window: &[u32], minutes: &[Vec<u32>]) -> Vec<f64> {
     let now = mix(window);
     let one = |rows: &Vec<u32>| {
         let then = mix(rows);
-        let parts = now.iter().map(|(key, p)| {
-            let q = then.get(key).copied().unwrap_or(0.0);
-            let of = |share: f64| if share > 0.0 { share * (2.0 * share / (p + q)).log2() } else { 0.0 };
-            0.5 * (of(*p) + of(q))
-        });
-        parts.sum()
+        divergence(now.iter().map(|(key, share)| (*share, then.get(key).copied().unwrap_or(0.0))))
     };
     minutes.iter().map(one).collect()
 }

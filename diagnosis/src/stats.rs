@@ -10,6 +10,8 @@ pub(crate) const ALPHA: f64 = 0.01;
 const MAD_TO_SIGMA: f64 = 1.4826;
 /// The least spread that is believed, as a share: nothing measured repeats closer than this.
 pub(crate) const SPREAD_MIN: f64 = 0.05;
+/// So many robust standard deviations are not chance.
+pub(crate) const SIGMAS: f64 = 3.0;
 /// The exponent of the calibrator from p-values to evidence.
 pub(crate) const KAPPA: f64 = 0.1;
 /// Smaller p-values are as good as this: what is assumed of tails holds no further out.
@@ -55,6 +57,15 @@ pub(crate) fn robust_p(value: f64, history: &[f64]) -> f64 {
 /// The chance of a value over `score` of Student's t with three degrees of freedom.
 pub(crate) fn t3_above(score: f64) -> f64 {
     StudentsT::new(0.0, 1.0, 3.0).map_or(1.0, |t| t.sf(score))
+}
+
+/// How far two mixes are from each other, by the shares of each part in both: the divergence of Jensen and Shannon, in bits.
+pub(crate) fn divergence(shares: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let of_part = |(p, q): (f64, f64)| {
+        let of = |share: f64| if share > 0.0 { share * (2.0 * share / (p + q)).log2() } else { 0.0 };
+        0.5 * (of(p) + of(q))
+    };
+    shares.map(of_part).sum()
 }
 
 /// The normal score that is passed with this chance.
@@ -185,6 +196,8 @@ mod tests {
         near(urn.at_least(10), 0.330_476_211_3);
         assert_eq!((urn.fewest(), urn.most()), (0, 10));
         near(normal_score(0.01), 2.326_347_874);
+        near(divergence([(0.5, 0.5), (0.5, 0.5)].into_iter()), 0.0);
+        near(divergence([(1.0, 0.0), (0.0, 1.0)].into_iter()), 1.0);
     }
 
     #[test]

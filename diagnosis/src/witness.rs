@@ -3,109 +3,27 @@
 //!
 //! Each of these replaces what traces alone can say, "the code does something else", by why it does.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod read;
 
-use query::{Gathering, QueryError};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::blame::Slowed;
 use crate::compare::Comparison;
 use crate::evidence::resources::{Resource, Strains};
 use crate::frame::{Frame, Kind, NONE};
-use crate::load::{self, sql_text};
 use crate::rank::{Accusation, Candidate, leaks_of};
 use crate::stats::{ALPHA, Urn, quantile};
 use crate::votes::{Cause, Given};
+pub(crate) use read::{Asked, Witnesses, is_configuration};
 
-/// Services whose configuration is looked at.
-const SERVICES_MAX: usize = 3;
 /// Bad spans that are a sample.
 const BAD_MIN: usize = 3;
 /// The share of the bad spans that has what is to blame.
 const NEARLY_ALL: f64 = 0.9;
-/// Parts of resource attributes that differ between instances, or name what runs, and are no configuration.
-const NO_CONFIGURATION: [&str; 12] = [
-    "service.",
-    "host.",
-    "process.",
-    "container.",
-    "k8s.",
-    "telemetry.",
-    "os.",
-    "cloud.",
-    "faas.",
-    "device.",
-    "aws.",
-    "deployment.",
-];
 /// How much longer a callee works than its caller waits, as a share, before the caller has given up.
 const OUTLASTS: f64 = 1.05;
 /// So many times the usual 95 % quantile are an answer in the usual time, under the load of repeated calls.
 const OUTLASTS_USUAL: f64 = 2.0;
-
-/// What was read of the services that are suspected first.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Witnesses {
-    /// By service: a configuration attribute and its value that only the window has.
-    configuration: BTreeMap<String, (String, String)>,
-    /// By service and name of a call: what it goes to.
-    peers: BTreeMap<(String, String), String>,
-}
-
-impl Witnesses {
-    /// What a call goes to.
-    pub(crate) fn peer(&self, service: &str, call: &str) -> Option<&String> {
-        self.peers.get(&(service.to_owned(), call.to_owned()))
-    }
-}
-
-/// Reads what is asked about the first suspects.
-pub(crate) async fn gather(
-    gathering: &Gathering,
-    frame: &Frame,
-    candidates: &[Candidate],
-    before: &[(i64, i64)],
-    window: (i64, i64),
-) -> Result<Witnesses, QueryError> {
-    let mut witnesses = Witnesses::default();
-    let mut seen = BTreeSet::new();
-    for candidate in candidates.iter().filter(|candidate| candidate.votes > 0.0) {
-        if seen.len() == SERVICES_MAX || !seen.insert(candidate.service) {
-            continue;
-        }
-        let name = frame.service_name(candidate.service);
-        if let Some(changed) = configuration(gathering, name, before, window).await? {
-            witnesses.configuration.insert(name.to_owned(), changed);
-        }
-        for (call, peer) in load::peers(gathering, name).await? {
-            witnesses.peers.insert((name.to_owned(), call), peer);
-        }
-    }
-    Ok(witnesses)
-}
-
-/// A configuration attribute of a service that has a value in the window which it had not before.
-async fn configuration(
-    gathering: &Gathering,
-    service: &str,
-    before: &[(i64, i64)],
-    window: (i64, i64),
-) -> Result<Option<(String, String)>, QueryError> {
-    let condition = format!("service_name = {}", sql_text(service));
-    let then = load::resources(gathering, &condition, before).await?;
-    let now = load::resources(gathering, &condition, &[window]).await?;
-    let is_configuration = |key: &str| !NO_CONFIGURATION.iter().any(|part| key.starts_with(part));
-    for (key, values) in now.iter().filter(|(key, _)| is_configuration(key)) {
-        let Some(known) = then.get(key) else { continue };
-        // An attribute with a value of its own for each instance is none.
-        if known.len() > 1 {
-            continue;
-        }
-        if let Some(value) = values.difference(known).next() {
-            return Ok(Some((key.clone(), value.clone())));
-        }
-    }
-    Ok(None)
-}
 
 /// The rows of a comparison that a reclassification looks at.
 pub(crate) struct Scene<'a> {
@@ -140,7 +58,7 @@ impl Scene<'_> {
             return Some((service, Accusation::Deploy(version)));
         }
         let name = self.frame.service_name(service);
-        if let Some((key, value)) = self.witnesses.configuration.get(name) {
+        if let Some((key, value)) = self.witnesses.configuration(name) {
             return Some((service, Accusation::Config(key.clone(), value.clone())));
         }
         if matches!(cause, Cause::Gone(_) | Cause::Slow(_) | Cause::Code(_))
@@ -160,6 +78,9 @@ impl Scene<'_> {
             Cause::Gone(_) => Some((service, Accusation::Gone(self.gone_instance(service)))),
             Cause::Code(_) | Cause::Slow(_) if self.waits_for_lock(candidate) => {
                 Some((service, Accusation::Lock(self.operation(service, &given))))
+            }
+            Cause::Slow(_) => {
+                self.surge(&given).map(|(service, operation)| (service, Accusation::Traffic(operation)))
             }
             _ => None,
         }
@@ -220,30 +141,23 @@ impl Scene<'_> {
             }
         }
         let (caller, callee) = edges.into_iter().max_by_key(|(_, count)| *count).map(|(edge, _)| edge)?;
-        let of_edge = |rows: &[u32]| -> Vec<f64> {
+        // How long each call was waited for, and worked on.
+        let answered = |rows: &[u32]| -> Vec<(f64, f64)> {
             let calls = rows.iter().map(|row| *row as usize).filter(|row| frame.service[*row] == caller);
-            let answered = calls.map(|row| frame.callee[row]).filter(|answer| *answer != NONE);
-            let own =
-                answered.map(|answer| answer as usize).filter(|answer| frame.service[*answer] == callee);
-            own.map(|answer| frame.duration[answer] as f64).collect()
+            let pairs = calls.filter_map(|row| Some((row, frame.callee.get(row).copied()? as usize)));
+            let own = pairs.filter(|(_, answer)| frame.service.get(*answer) == Some(&callee));
+            own.map(|(row, answer)| (frame.duration[row] as f64, frame.duration[answer] as f64)).collect()
         };
+        let (calls_now, calls_then) = (answered(self.window), answered(self.reference));
         // One that takes far longer than usual is waited for long enough.
-        let patience = OUTLASTS_USUAL * quantile(&of_edge(self.reference), 0.95);
-        let outlasted = |rows: &[u32]| {
-            let (mut all, mut hits) = (0_u64, 0_u64);
-            for row in rows.iter().map(|row| *row as usize).filter(|row| frame.service[*row] == caller) {
-                let answered = frame.callee[row];
-                if answered == NONE || frame.service[answered as usize] != callee {
-                    continue;
-                }
-                all += 1;
-                let longer = frame.duration[answered as usize] as f64 > OUTLASTS * frame.duration[row] as f64;
-                let as_usual = frame.duration[answered as usize] as f64 <= patience;
-                hits += u64::from(longer && as_usual);
-            }
-            (all, hits)
+        let usual: Vec<f64> = calls_then.iter().map(|(_, worked)| *worked).collect();
+        let patience = OUTLASTS_USUAL * quantile(&usual, 0.95);
+        let outlasted = |calls: &[(f64, f64)]| {
+            let too_soon =
+                calls.iter().filter(|(waited, worked)| *worked > OUTLASTS * waited && *worked <= patience);
+            (calls.len() as u64, too_soon.count() as u64)
         };
-        let ((all_now, now), (all_then, then)) = (outlasted(self.window), outlasted(self.reference));
+        let ((all_now, now), (all_then, then)) = (outlasted(&calls_now), outlasted(&calls_then));
         let urn = Urn { population: all_now + all_then, marked: now + then, draws: all_now };
         (now >= BAD_MIN as u64 && urn.at_least(now) <= ALPHA).then_some((caller, callee))
     }
@@ -275,6 +189,26 @@ impl Scene<'_> {
         let strains = self.frame.services.get(candidate.service).and_then(|name| self.strains.get(name));
         let lock = strains.and_then(|of| of.get(&Resource::Lock));
         lock.is_some_and(|strain| strain.p <= ALPHA)
+    }
+
+    /// The service where more traffic than ever comes in above most of what is wrong, and what is asked of it: nearest to
+    /// the root, since traffic goes down.
+    fn surge(&self, given: &[Given]) -> Option<(u32, Option<String>)> {
+        let frame = self.frame;
+        let surges = |service: u32| {
+            self.witnesses.traffic(frame.service_name(service)).is_some_and(|shift| shift.is_surge)
+        };
+        let mut parts: BTreeMap<u32, f64> = BTreeMap::new();
+        for given in given {
+            let path = std::iter::once(given.row).chain(frame.above(given.row));
+            let services = path.map(|row| frame.service[row as usize]);
+            if let Some(first) = services.filter(|service| surges(*service)).last() {
+                *parts.entry(first).or_default() += given.part;
+            }
+        }
+        let all: f64 = given.iter().map(|given| given.part).sum();
+        let (service, most) = parts.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+        (most >= NEARLY_ALL * all).then(|| (service, self.operation(service, given)))
     }
 
     /// The operation of a service that has most of what is wrong.

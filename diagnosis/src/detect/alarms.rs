@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use query::{Gathering, QueryError};
 
+use crate::changes::{Change, ChangeKind};
 use crate::counts::{MINUTE, inside, pooled};
 use crate::load::{self, MinuteRow, sql_time};
 use crate::stats::{ALPHA, at_least, robust_p};
@@ -126,10 +127,17 @@ impl Alarms {
         lasting
     }
 
-    /// The share of the calls that come from outside which unusual operations have.
-    pub(super) fn share(&self, first: i64, last: i64) -> f64 {
+    /// The spans of minutes, about.
+    pub(super) fn spans(&self, first: i64, last: i64) -> f64 {
+        let rows = self.of.values().flat_map(|minutes| minutes.range(first..=last));
+        rows.map(|(_, row)| row.calls).sum()
+    }
+
+    /// The share of the calls that come from outside which unusual operations have, of those that count.
+    pub(super) fn share(&self, first: i64, last: i64, counts: &dyn Fn(&Alarm) -> bool) -> f64 {
         let wrong: BTreeSet<Operation> = (first..=last)
             .flat_map(|minute| self.at(minute, &BTreeSet::new()))
+            .filter(|alarm| counts(alarm))
             .map(|alarm| (alarm.service, alarm.operation, alarm.kind))
             .collect();
         let calls = |of: &dyn Fn(&Operation) -> bool| -> f64 {
@@ -140,15 +148,25 @@ impl Alarms {
         if all > 0.0 { calls(&|operation| wrong.contains(operation)) / all } else { 0.0 }
     }
 
-    /// Versions that began in one of these minutes, where another was before.
-    pub(super) fn new_versions(&self, due: &[i64]) -> Vec<(String, String, i64)> {
+    /// Marks of versions that began in one of these minutes, where another was before.
+    pub(super) fn deploys(&self, due: &[i64]) -> Vec<Change> {
         let mut found = Vec::new();
         for ((service, version), began) in &self.versions {
             let others =
                 self.versions.iter().filter(|((name, other), _)| name == service && other != version);
             let has_older = others.into_iter().any(|(_, other)| other < began);
             if has_older && due.contains(began) && *began > self.first && !version.is_empty() {
-                found.push((service.clone(), version.clone(), *began));
+                found.push(Change {
+                    id: format!("deploy-{service}-{version}").chars().take(120).collect(),
+                    time: began.saturating_mul(MINUTE).to_string(),
+                    kind: ChangeKind::Deploy,
+                    service: service.clone(),
+                    namespace: None,
+                    environment: None,
+                    version: Some(version.clone()),
+                    text: None,
+                    source: "telemetry".to_owned(),
+                });
             }
         }
         found

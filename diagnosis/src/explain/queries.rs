@@ -1,6 +1,7 @@
 //! The SQL from which a number can be computed again, and pages to look at.
 
 use super::Explain;
+use crate::evidence::attributes::Place;
 use crate::evidence::resources::Strain;
 use crate::evidence::structure::Pair;
 use crate::frame::{Event, Key};
@@ -111,17 +112,43 @@ impl Explain<'_> {
         query + " ORDER BY time"
     }
 
+    /// How many traces have an attribute value, of all with the service.
+    pub(super) fn query_of_attribute(&self, place: &Place) -> String {
+        let column = if place.level == "resource" { "resource_attributes" } else { "attributes" };
+        format!(
+            "SELECT count(DISTINCT CASE WHEN {column}[{}] = {} THEN trace_id END) AS with_value, \
+             count(DISTINCT trace_id) AS traces FROM spans WHERE {} AND service_name = {}",
+            sql_text(&place.key),
+            sql_text(&place.value),
+            self.inside("start_time"),
+            sql_text(&place.service)
+        )
+    }
+
+    /// The lines of a template in the window.
+    pub(super) fn query_of_template(&self, service: u32, template: &str) -> String {
+        format!(
+            "SELECT count(*) AS lines FROM logs WHERE {} AND {} AND template_id = {}",
+            self.inside("time"),
+            self.services(service),
+            sql_text(template)
+        )
+    }
+
+    /// What was asked of a service, by minute.
+    pub(super) fn query_of_traffic(&self, service: &str) -> String {
+        format!(
+            "SELECT time, sum(calls) AS calls FROM red WHERE service_name = {} AND kind IN ('server', 'consumer') \
+             GROUP BY time ORDER BY time",
+            sql_text(service)
+        )
+    }
+
     /// The page of a search in the window.
     pub(super) fn search_page(&self, tab: &str, q: &str) -> String {
         let range = format!("{}..{}", self.from, self.to);
-        format!("/search?tab={tab}&q={}&t={}", encoded(q), encoded(&range))
+        let mut parameters = form_urlencoded::Serializer::new(String::new());
+        parameters.append_pair("tab", tab).append_pair("q", q).append_pair("t", &range);
+        format!("/search?{}", parameters.finish())
     }
-}
-
-fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(one).collect()
 }

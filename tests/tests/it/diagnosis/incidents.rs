@@ -1,4 +1,4 @@
-//! A shop that breaks and is mended: one incident opens by itself, with the right suspect, and closes again.
+//! A shop that breaks and is mended: one incident for each cause opens by itself, with the right suspect, and closes again.
 
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,11 @@ const THERE_WITHIN: Duration = Duration::from_secs(120);
 /// How long is waited between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-#[test]
-fn an_incident_opens_and_closes_by_itself() {
-    let home = Home::new();
+/// A server with all that a shop sends that has these faults.
+fn lived(home: &Home, faults: &[Fault]) -> Server {
     let server = Server::start(&home.data());
     let (from, to) = (START + BROKEN.0 * MINUTE, START + BROKEN.1 * MINUTE);
-    let faults = vec![FaultPlan { fault: Fault::Exception, from, to }];
+    let faults = faults.iter().map(|fault| FaultPlan { fault: *fault, from, to }).collect();
     let plan = Plan { seed: 3, start: START, minutes: MINUTES, rate: 4.0, faults, distractors: true };
     run(&plan, &mut |batch| {
         for export in [Export::Traces(batch.traces), Export::Logs(batch.logs), Export::Metrics(batch.metrics)]
@@ -34,6 +33,29 @@ fn an_incident_opens_and_closes_by_itself() {
             store(&server, &export);
         }
     });
+    server
+}
+
+#[test]
+fn two_causes_at_once_are_two_incidents() {
+    let home = Home::new();
+    let server = lived(&home, &[Fault::Exception, Fault::Lock]);
+    let incidents = closed(&server);
+    let mut found: Vec<(&str, &str)> = incidents
+        .iter()
+        .filter_map(|incident| {
+            let first = &incident["suspects"][0];
+            Some((first["service"].as_str()?, first["kind"].as_str()?))
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("catalog", "code"), ("inventory", "lock")], "{incidents:?}");
+}
+
+#[test]
+fn an_incident_opens_and_closes_by_itself() {
+    let home = Home::new();
+    let server = lived(&home, &[Fault::Exception]);
     let incidents = closed(&server);
     let [incident] = incidents.as_slice() else { panic!("one incident: {incidents:?}") };
     let minute = |value: &Value| {
