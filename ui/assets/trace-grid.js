@@ -49,8 +49,11 @@ function rowElement(sprite) {
   const level = element("span", "level");
   const link = element("a", "", { "data-row": "", tabindex: "-1" });
   const service = element("span", "service");
+  // A name in another direction does not turn what stands beside it.
+  const words = element("bdi");
   const text = document.createTextNode("");
-  link.append(service, text);
+  words.append(text);
+  link.append(service, " ", words);
   const flag = element("span", "flag");
   const flagIcons = { error: icon(sprite, "error"), warn: icon(sprite, "warn"), gap: icon(sprite, "gap") };
   const flagText = document.createTextNode("");
@@ -261,7 +264,7 @@ export class Grid {
     item.level.textContent = sort === EVENT ? "event" : detail?.level ?? LEVELS[levelOf(flags)];
     item.service.hidden = sort !== SPAN;
     item.service.textContent = sort === SPAN ? service : "";
-    item.text.data = sort === SPAN ? ` ${name}` : detail?.text ?? (sort === EVENT ? name : "…");
+    item.text.data = sort === SPAN ? name : detail?.text ?? (sort === EVENT ? name : "…");
     item.link.toggleAttribute("data-error", failed);
     if (detail?.href) item.link.setAttribute("href", detail.href);
     else item.link.setAttribute("href", `#${item.row.id}`);
@@ -309,7 +312,7 @@ export class Grid {
     item.level.hidden = true;
     item.service.hidden = false;
     item.service.textContent = model.services[model.service[row]];
-    item.text.data = ` ${model.names[model.name[row]]}`;
+    item.text.data = model.names[model.name[row]];
     item.link.toggleAttribute("data-error", failed[group] > 0);
     item.link.setAttribute("href", `#g-${group}`);
     this.#flag(item, failed[group] > 0 ? "error" : "", `${failed[group]} failed`);

@@ -28,7 +28,7 @@ export class Rows {
   #timer = 0;
   #asking = new Map();
 
-  /** @param {() => void} came called when some have come */
+  /** @param {(error?: Error) => void} came called when some have come, or could not */
   constructor(api, model, came) {
     this.api = api;
     this.model = model;
@@ -44,7 +44,7 @@ export class Rows {
   want(rows) {
     this.#wanted = rows.filter((row) => !this.#kept.has(row) && !this.#asking.has(row));
     clearTimeout(this.#timer);
-    if (this.#wanted.length > 0) this.#timer = setTimeout(() => this.#ask(this.#wanted).then(this.came, () => {}), REST_MS);
+    if (this.#wanted.length > 0) this.#timer = setTimeout(() => this.#ask(this.#wanted).then(() => this.came(), this.came), REST_MS);
   }
 
   /** What is behind a row, asked for if it must be. @returns {Promise<Detail | undefined>} */

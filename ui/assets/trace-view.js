@@ -48,7 +48,7 @@ export class Trace {
     this.model = model;
     const { rows, groups } = model;
     this.shown = new Int32Array(rows + groups.p95.length);
-    this.details = new Rows(this.api, model, () => this.grid?.refresh());
+    this.details = new Rows(this.api, model, (error) => (error === undefined ? this.grid?.refresh() : say(`Rows in view are not complete: ${error.message}`)));
     this.state = {
       folded: new Uint8Array(rows),
       open: new Uint8Array(groups.p95.length),

@@ -10,7 +10,7 @@ import { Strip } from "./trace-strip.js";
 import { Trace, parameters, say } from "./trace-view.js";
 
 /** How often a trace is asked whether it has grown, and for how long after its end. */
-const GROWTH_MS = 10_000;
+const GROWTH_MS = 5_000;
 const GROWTH_UNTIL_MS = 10 * 60_000;
 
 const root = document.getElementById("trace");

@@ -160,6 +160,30 @@ async function checkViews(page, id, checks) {
   }
 }
 
+/** What comes to a trace that grows is offered; the row that is looked at stays, and its details and folds. */
+async function checkGrowth(page, id, checks, server) {
+  await open(page, `/traces/${id}`);
+  for (const key of ["j", "e", "e", "Enter"]) {
+    await page.keyboard.press(key);
+  }
+  await page.waitForURL(/span=/);
+  const looked = page.locator("[role=row].cursor:not([hidden])");
+  const before = [await looked.innerText(), await looked.boundingBox()];
+  const late = odd(Date.now());
+  // Not what is there already: a span that began before most of them.
+  late.spans = [];
+  late.logs = [];
+  late.span("late", "came late", "0000000000000001", 5, 6, { id: "00000000000000cc" });
+  await send(server, late);
+  await page.getByText("1 new span came since.").waitFor();
+  checks.that("the view has not changed", !(await rows(page)).join().includes("came late"));
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.locator("[role=row]", { hasText: "came late" }).waitFor();
+  const after = [await looked.innerText(), await looked.boundingBox()];
+  checks.equal("the row that is looked at", after[0], before[0]);
+  await page.getByRole("complementary", { name: "Span" }).waitFor();
+}
+
 /** Rows far down and far in have their place; the page does not grow with them. */
 async function checkDepth(page, id, checks) {
   await open(page, `/traces/${id}`);
@@ -220,11 +244,12 @@ async function checkTraces(browser, server, checks) {
     ["views", checkViews, strange],
     ["depth", checkDepth, deep],
     ["decoder", checkDecoder, strange],
+    ["growth", checkGrowth, strange],
   ];
   for (const [name, check, { traceId }] of visits) {
     // A search that is wrong is answered with a failure.
     const visitor = { origin: server.http, checks, name: `trace, ${name}`, failures: name === "find" };
-    await asVisitor(browser, visitor, (page) => check(page, traceId, checks));
+    await asVisitor(browser, visitor, (page) => check(page, traceId, checks, server));
   }
   for (const theme of ["light", "dark"]) {
     await asVisitor(browser, { origin: server.http, theme, checks, name: `trace, ${theme}` }, async (page) => {
