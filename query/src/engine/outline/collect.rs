@@ -63,7 +63,7 @@ impl Operation {
     const COUNT_MAX: u32 = 1 << 24;
 
     pub(super) fn new(number: u32, flags: Flags) -> Self {
-        Self(number % Self::COUNT_MAX | u32::from(flags.0) << 24)
+        Self((number % Self::COUNT_MAX) | (u32::from(flags.0) << 24))
     }
 
     pub(super) fn number(self) -> usize {

@@ -61,7 +61,7 @@ fn events(spans: &[SpanOf]) -> ArrayRef {
     let lengths = spans.iter().map(|span| if has(span) { 2 } else { 0 });
     let with: Vec<&SpanOf> = spans.iter().filter(|span| has(span)).collect();
     let all: Vec<i64> = with.iter().flat_map(|span| [span.2 + 2, span.2 + 1]).collect();
-    let names = vec!["exception", "retry"].repeat(with.len());
+    let names = ["exception", "retry"].repeat(with.len());
     let columns: Vec<ArrayRef> = vec![
         times(&all),
         texts(&names),
@@ -122,9 +122,18 @@ fn lines(outline: &Decoded) -> Vec<String> {
     lines
 }
 
+/// What is odd, spans, logs, the rows, and what a reader is told.
+type OddTrace = (
+    &'static str,
+    &'static [SpanOf],
+    &'static [(u64, i64)],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
 #[test]
 fn rows_are_in_order_whatever_is_odd() {
-    let cases: [(&str, &[SpanOf], &[(u64, i64)], &[&str], &[&str]); 6] = [
+    let cases: [OddTrace; 6] = [
         (
             "children, events and logs by time under their span",
             &[(4, 2, 30, 5), (2, 0, 10, 90), (10, 2, 20, 9), (6, 10, 21, 1)],
@@ -291,7 +300,7 @@ fn details_are_those_of_the_rows() {
     assert_eq!(all.iter().map(shown).collect::<Vec<_>>(), expected);
     for (at, row) in all.iter().enumerate() {
         assert_eq!(row.row, at as u64);
-        assert_eq!(rows(at, at + 1).unwrap(), [row.clone()], "{at}");
+        assert_eq!(rows(at, at + 1).unwrap().as_slice(), std::slice::from_ref(row), "{at}");
     }
     assert_eq!(rows(11, 12).unwrap(), []);
     assert!(rows(0, DETAILS_MAX + 1).is_err());

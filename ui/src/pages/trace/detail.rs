@@ -4,7 +4,7 @@ use askama::Template;
 use query::outline::Decoded;
 use query::rows::{Event, Log, RowDetail, Span, TraceRow};
 
-use crate::address::{self, search, term};
+use crate::address::{self, Address, search, term};
 use crate::attributes::{AttributeList, Entry, Level};
 use crate::colour::Palette;
 use crate::format::{Moment, duration, offset};
@@ -18,6 +18,8 @@ pub(super) struct Detail {
     pub(super) row: u64,
     /// The trace's address, without a choice.
     pub(super) href: String,
+    /// Where the row is as JSON.
+    pub(super) json_href: String,
     /// Of a span what other spans are compared with: its name, start and duration in nanoseconds.
     pub(super) compare: Option<(String, i64, i64)>,
     /// What it is: `span`, or the level of a log.
@@ -107,6 +109,10 @@ impl Detail {
         Self {
             row: of.row,
             href: address::trace(of.trace_id()).to_string(),
+            json_href: Address::new(format!("/api{}/rows", address::trace(of.trace_id())))
+                .with("outline", &of.outline.head.outline)
+                .with("rows", &of.row.to_string())
+                .to_string(),
             compare: None,
             sort,
             title,

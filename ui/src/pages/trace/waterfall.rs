@@ -136,9 +136,10 @@ impl Waterfall<'_> {
         };
         Cell::Span {
             href: address::trace_at(&self.outline.head.trace_id, &span.span_id),
-            service: span.service.clone(),
+            // As much of them as a row can show; the detail has all.
+            service: self.outline.service(number).to_owned(),
             colour: self.palette.colour(self.outline.service(number)),
-            name: span.name.clone(),
+            name: self.outline.name(number).to_owned(),
             failed,
             note: note.to_owned(),
             duration: duration(span.duration_ns),
