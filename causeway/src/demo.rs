@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn it_says_what_is_right() {
         let said = turned(Fault::SlowQuery, Phase::Broken, Some("http://127.0.0.1:4319/"));
-        assert!(said.contains("right is: orders, kind dependency, edge orders to orders-db"), "{said}");
+        assert!(said.contains("right is: orders, kind dependency, edge orders to postgresql/shop"), "{said}");
         assert!(said.ends_with("open http://127.0.0.1:4319/ or run `causeway why --since 10m`"), "{said}");
         let said = turned(Fault::SlowQuery, Phase::Broken, Some("http://127.0.0.1:5000/"));
         assert!(said.ends_with("`causeway why --since 10m --url http://127.0.0.1:5000`"), "{said}");

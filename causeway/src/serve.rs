@@ -116,12 +116,15 @@ pub(crate) async fn serve_until(
         eprintln!("listening {address}");
     }
     eprintln!("ready");
+    let receiver = Receiver::new(config.collector.clone(), Arc::new(StoreSink::new(store.clone())));
     let engine = Engine::new(store.clone(), Limits { nice: config.query_nice, ..Limits::default() })?;
+    let counts = Arc::clone(&receiver);
+    let engine = engine.with_ingest(Arc::new(move |tenant| counts.ingest(tenant)));
     let listening = Addresses { http: http.address, otlp_http: otlp_http.address };
     let diagnostics = Diagnostics::new(engine.clone());
     tokio::spawn(diagnosis::watch(diagnostics.clone(), stop.clone()));
     let servers =
-        spawn_servers(&config, &store, (engine.clone(), diagnostics), http, otlp_grpc, otlp_http, &stop)?;
+        spawn_servers(&config, receiver, (engine.clone(), diagnostics), http, otlp_grpc, otlp_http, &stop)?;
     ready(listening);
     stop.cancelled().await;
     // Requests that never end by themselves.
@@ -140,15 +143,13 @@ pub(crate) async fn serve_until(
 /// Starts the three listeners.
 fn spawn_servers(
     config: &Config,
-    store: &Store,
+    receiver: Arc<Receiver>,
     (engine, diagnostics): (Engine, Diagnostics),
     http: Bound,
     otlp_grpc: Bound,
     otlp_http: Bound,
     stop: &CancellationToken,
 ) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
-    let sink = StoreSink::new(store.clone());
-    let receiver = Receiver::new(config.collector.clone(), Arc::new(sink));
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let page = page(config, engine, diagnostics, endpoints);
     let stopped = || stop.clone().cancelled_owned();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use collector::{Permit, Room, Sink, SinkError};
+use collector::{Permit, Room, Sink, SinkError, Stored};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use model::{Answer, Batch, TenantName};
+use model::{Batch, TenantName};
 use storage::{MemoryBudget, MemoryFull, Purpose, Reservation, Store, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -64,9 +64,13 @@ impl Sink for StoreSink {
         tenant: &'a TenantName,
         batch: Batch,
         permit: Permit,
-    ) -> BoxFuture<'a, Result<Answer, SinkError>> {
+    ) -> BoxFuture<'a, Result<Stored, SinkError>> {
         let held = Box::new(permit);
-        async move { self.store.write_holding(tenant, batch, held).await.map_err(refused) }.boxed()
+        async move {
+            let written = self.store.write_holding(tenant, batch, held).await.map_err(refused)?;
+            Ok(Stored { answer: written.answer, repeat: written.repeat })
+        }
+        .boxed()
     }
 }
 

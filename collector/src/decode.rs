@@ -34,6 +34,7 @@ use model::{Batch, Signal, UnixNanos};
 
 use columns::Envelope;
 use context::Context;
+pub use notes::Tally;
 use resource::Origin;
 use wire::WireError;
 
@@ -81,6 +82,8 @@ pub struct Decoded {
     pub attributes_dropped: u64,
     /// Values cut because they were too long or nested too deep.
     pub values_cut: u64,
+    /// What was noted of records, by the service they are of.
+    pub noted: Vec<Tally>,
 }
 
 /// Why a payload cannot be read at all.
@@ -125,7 +128,8 @@ pub fn decode(
     };
     let Context { notes, repeatable, .. } = context;
     let batch = Batch { signal, rows, payload_hash, repeatable, answer: notes.answer() };
-    Ok(Decoded { batch, attributes_dropped: notes.attributes_dropped, values_cut: notes.values_cut })
+    let (attributes_dropped, values_cut) = (notes.attributes_dropped, notes.values_cut);
+    Ok(Decoded { batch, attributes_dropped, values_cut, noted: notes.services() })
 }
 
 fn run<'p, T: Table<'p>>(

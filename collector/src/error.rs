@@ -62,6 +62,28 @@ impl From<CompressionError> for ReceiveError {
 }
 
 impl ReceiveError {
+    /// The kind of it in a few words, of which there is a fixed number.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "wrong path",
+            Self::Method(_) => "wrong method",
+            Self::Auth(_) => "not allowed",
+            Self::Tenant(_) => "wrong tenant",
+            Self::ContentType { .. } => "content type",
+            Self::Compression(_) => "compression",
+            Self::Crowded(_) => "too many at once",
+            Self::TooLarge { .. } | Self::TooLargeInside { .. } => "too large",
+            Self::Slow(_) => "too slow",
+            Self::Body(_) | Self::Frame(_) => "broken body",
+            Self::Damaged(_) => "damaged compression",
+            Self::Decode(_) => "not OTLP",
+            Self::Sink(SinkError::Busy { .. }) => "no room",
+            Self::Sink(SinkError::Unavailable { .. }) => "nothing can be stored",
+            Self::Sink(SinkError::Invalid(_)) => "can never be stored",
+            Self::Task(_) => "a fault of the program",
+        }
+    }
+
     /// The HTTP status.
     pub(crate) fn http(&self) -> StatusCode {
         match self {

@@ -18,6 +18,7 @@ mod body;
 mod compression;
 mod decode;
 mod sink;
+mod ledger;
 mod receiver;
 mod error;
 mod status;
@@ -29,11 +30,11 @@ mod grpc;
 pub use auth::{AuthError, Scope, Token, authenticate};
 pub use config::{Config, ConfigError};
 pub use connections::{Connection, Listener, SILENCE_MAX};
-pub use decode::{DecodeError, Decoded, Encoding, Limits, decode};
+pub use decode::{DecodeError, Decoded, Encoding, Limits, Tally, decode};
 pub use grpc::{grpc_routes, serve_grpc};
 pub use http::http_router;
 pub use receiver::{Receiver, SignalCounts};
-pub use sink::{Permit, Room, Sink, SinkError};
+pub use sink::{Permit, Room, Sink, SinkError, Stored};
 
 #[cfg(test)]
 mod testing;

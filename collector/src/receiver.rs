@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::HeaderMap;
+use model::ingest::Ingest;
 use model::{Answer, Signal, TenantName, UnixNanos};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -13,9 +14,10 @@ use crate::auth::{Scope, authenticate};
 use crate::body::BodyReader;
 use crate::compression::Compression;
 use crate::config::Config;
-use crate::decode::{Decoded, Encoding, decode};
+use crate::decode::{Decoded, Encoding, Tally, decode};
 use crate::error::ReceiveError;
-use crate::sink::{Permit, Sink, SinkError};
+use crate::ledger::{self, Ledger, Taken};
+use crate::sink::{Permit, Sink, SinkError, Stored};
 
 /// The header that names a tenant, where the configuration trusts it.
 const TENANT_HEADER: &str = "x-scope-orgid";
@@ -36,6 +38,7 @@ pub struct Receiver {
     requests: Semaphore,
     decodes: Semaphore,
     counters: [SignalCounters; Signal::ALL.len()],
+    ledger: Ledger,
 }
 
 /// What passed since the start, for one signal.
@@ -82,6 +85,7 @@ impl Receiver {
             requests: Semaphore::new(config.requests_max),
             decodes: Semaphore::new(config.decodes_max),
             counters: Default::default(),
+            ledger: Ledger::default(),
             sink,
             config,
         })
@@ -101,6 +105,11 @@ impl Receiver {
                 values_cut: get(&counters.values_cut),
             }
         })
+    }
+
+    /// What passed since the start by service, for a tenant.
+    pub fn ingest(&self, tenant: &TenantName) -> Ingest {
+        self.ledger.of(tenant)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -135,7 +144,8 @@ impl Receiver {
     }
 
     /// Counts a request that is refused as a whole.
-    pub(crate) fn count_refused(&self, signal: Signal) {
+    pub(crate) fn count_refused(&self, signal: Signal, error: &ReceiveError) {
+        self.ledger.refuse(signal, error);
         self.counters_of(signal).refused.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -144,11 +154,15 @@ impl Receiver {
         let signal = payload.signal;
         let (decoded, permit) = self.decode(payload).await?;
         let rows = decoded.batch.rows.num_rows() as u64;
+        let received = UnixNanos::now();
+        let by_service = ledger::rows_of(signal, &decoded.batch.rows, received);
         // Without rows there is nothing to be made durable.
-        let answer = match rows {
-            0 => decoded.batch.answer,
+        let Stored { answer, repeat } = match rows {
+            0 => Stored { answer: decoded.batch.answer, repeat: false },
             _ => self.sink.write(tenant, decoded.batch, permit).await?,
         };
+        let noted: &[Tally] = if repeat { &[] } else { &decoded.noted };
+        self.ledger.take(Taken { tenant, signal, received, rows: by_service, noted, repeat });
         let counters = self.counters_of(signal);
         counters.received.fetch_add(rows, Ordering::Relaxed);
         counters.rejected.fetch_add(answer.rejected, Ordering::Relaxed);

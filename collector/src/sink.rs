@@ -30,14 +30,23 @@ pub trait Sink: Send + Sync + 'static {
     fn admit(&self, bytes: usize) -> BoxFuture<'_, Result<Permit, SinkError>>;
 
     /// Stores a batch of at least one row. Ok means durable. The batch may be a repeat: then the answer that
-    /// the first one earned comes back. The permit is the sink's from here on, to be dropped when the batch is
+    /// the first one earned comes back, and that is said. The permit is the sink's from here on, to be dropped when the batch is
     /// stored or given up, which can be after the call was dropped.
     fn write<'a>(
         &'a self,
         tenant: &'a TenantName,
         batch: Batch,
         permit: Permit,
-    ) -> BoxFuture<'a, Result<Answer, SinkError>>;
+    ) -> BoxFuture<'a, Result<Stored, SinkError>>;
+}
+
+/// A batch that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The answer it earned.
+    pub answer: Answer,
+    /// Whether it repeats one that was stored before, so that its rows were not stored again.
+    pub repeat: bool,
 }
 
 /// Why a sink did not take a request.

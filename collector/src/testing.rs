@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use model::{Answer, Batch, TenantName};
+use model::{Batch, TenantName};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
-use crate::{Permit, Room, Sink, SinkError};
+use crate::{Permit, Room, Sink, SinkError, Stored};
 
 /// The bytes that were asked for, in order.
 pub(crate) type Asked = Arc<Mutex<Vec<usize>>>;
@@ -67,14 +67,14 @@ impl Sink for MemorySink {
         tenant: &'a TenantName,
         batch: Batch,
         _: Permit,
-    ) -> BoxFuture<'a, Result<Answer, SinkError>> {
+    ) -> BoxFuture<'a, Result<Stored, SinkError>> {
         async move {
             if let Some(error) = &self.broken {
                 return Err(error.clone());
             }
             let answer = batch.answer.clone();
             self.batches.lock().unwrap().push((tenant.clone(), batch));
-            Ok(answer)
+            Ok(Stored { answer, repeat: false })
         }
         .boxed()
     }

@@ -13,6 +13,7 @@ pub mod attributes;
 pub mod packed;
 pub mod schema;
 mod batch;
+pub mod ingest;
 mod sketch;
 pub mod predicate;
 

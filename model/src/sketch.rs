@@ -71,6 +71,11 @@ impl Sketch {
         self.buckets.iter().map(|(_, weight)| weight).sum()
     }
 
+    /// Its durations in nanoseconds, each within one percent, ascending, with their weights.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.buckets.iter().map(|(key, weight)| (value(*key), *weight))
+    }
+
     /// Whether it holds no duration.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()

@@ -11,11 +11,18 @@ mod outline;
 mod calls;
 mod services;
 mod complete;
+mod heat;
 mod service;
 mod graph;
+mod compare;
+mod aligned;
 mod templates;
 mod tail;
 mod gathering;
+mod context;
+mod sorted;
+mod advice;
+mod status;
 
 #[cfg(test)]
 mod tests;
@@ -35,20 +42,33 @@ use tokio::sync::Semaphore;
 use crate::error::QueryError;
 use crate::rows::{
     Edge, Instance, Log, Node, Operation, Page, Partial, Point, Service, ServiceKey, Span, Stats, Trace,
-    TraceSummary,
+    TraceSummary, Version,
 };
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::threads::{NICE, Threads};
 use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
+pub use advice::{Advice, Unknown};
 use aggregate::Aggregate;
+pub use aligned::{Alignment, PathRow, PathSpans, TraceSide};
+pub use compare::{
+    COMPARED_SPANS_MAX, CompareQuestion, Comparison, DIFFERENCES_MAX, Difference, Share, SpanBox,
+};
 pub use complete::{Completion, Completions, Item};
+pub use context::{Context, ContextQuestion, NEIGHBOURS_MAX, Neighbours};
 pub use gathering::{Gathered, Gathering};
+pub use graph::{GraphQuestion, HOPS_MAX};
+pub use heat::Heat;
 use outline::Outlines;
 pub use outline::{
     DETAILS_MAX, DecodedOutline, Found, OUTLINE_ROWS_MAX, Outline, Sought, Token, TraceRows, TraceSize,
 };
 use resolve::Need;
 pub use service::ServiceQuestion;
+pub use sorted::Order;
+pub use status::{
+    CompactionStatus, IngestSource, LogStatus, ProcessStatus, ServiceShare, SignalStatus, SlowQuestion,
+    Status, StorageStatus,
+};
 use tail::Tails;
 pub use tail::{Dropped, TAILS_MAX, Tail, TailEvent};
 pub use templates::Templates;
@@ -110,6 +130,10 @@ pub struct ServiceDetail {
     pub instances: Vec<Instance>,
     /// By time; stretches without calls are left out.
     pub series: Vec<Point>,
+    /// The same stretches by duration: what the latency heatmap draws.
+    pub heat: Heat,
+    /// The versions that answered, by when they were first seen.
+    pub versions: Vec<Version>,
     /// How long a stretch of the series is, in nanoseconds.
     pub step_ns: i64,
     /// Whom it calls and who calls it, whatever their namespace and environment.
@@ -163,12 +187,13 @@ pub struct Engine {
     tails: Tails,
     /// Outlines of traces that were asked for last.
     outlines: Outlines,
+    watch: status::Watch,
 }
 
 impl Engine {
     /// An engine over a store, within the store's memory budget.
     pub fn new(store: Store, limits: Limits) -> Result<Self, QueryError> {
-        let threads = Arc::new(Threads::new(limits.nice)?);
+        let threads = Arc::new(Threads::new(limits.nice, store.pace())?);
         let sql = SqlEngine::new(Arc::clone(store.budget()), Arc::clone(&threads), limits)?;
         Ok(Self {
             store,
@@ -179,32 +204,53 @@ impl Engine {
             sql,
             tails: Tails::default(),
             outlines: Outlines::default(),
+            watch: status::Watch::default(),
         })
     }
 
     /// Log records, newest first.
     pub async fn logs(&self, reader: &Reader, search: &Search) -> Result<Page<Log>, QueryError> {
-        self.page(Signal::Logs, reader, search, rows_of::logs).await
+        let page = self.page(Signal::Logs, reader, search, rows_of::logs);
+        self.watch.over(reader, "logs", &search.q, page).await
     }
 
     /// Spans, newest first.
     pub async fn spans(&self, reader: &Reader, search: &Search) -> Result<Page<Span>, QueryError> {
-        self.page(Signal::Spans, reader, search, rows_of::spans).await
+        let page = self.page(Signal::Spans, reader, search, rows_of::spans);
+        self.watch.over(reader, "spans", &search.q, page).await
     }
 
     /// Traces with a span that matches, newest first.
     pub async fn traces(&self, reader: &Reader, search: &Search) -> Result<Page<TraceSummary>, QueryError> {
         let question = trace_list::Question::new(search)?;
         let budget = Arc::clone(self.store.budget());
-        self.ask(reader, search.limit, move |snapshot, control| {
+        let page = self.ask(reader, search.limit, move |snapshot, control| {
             trace_list::list(&mut Work::new(snapshot, control, &budget), &question)
-        })
-        .await
+        });
+        self.watch.over(reader, "traces", &search.q, page).await
     }
 
     /// One trace with its logs. Needs no time range. `NotFound` if nothing of it is stored.
     pub async fn trace(&self, reader: &Reader, id: TraceId) -> Result<Trace, QueryError> {
         self.ask(reader, TRACE_ROWS_MAX, move |snapshot, control| traces::one(snapshot, id, control)).await
+    }
+
+    /// A log record with the lines around it. `NotFound` if it is not stored.
+    pub async fn context(&self, reader: &Reader, question: ContextQuestion) -> Result<Context, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, question.before.saturating_add(question.after), move |snapshot, control| {
+            context::of(&mut Work::new(snapshot, control, &budget), &question)
+        })
+        .await
+    }
+
+    /// A span by its `seq`, and its time if it is known. `NotFound` if it is not stored.
+    pub async fn span(&self, reader: &Reader, id: i64, time: Option<UnixNanos>) -> Result<Span, QueryError> {
+        let budget = Arc::clone(self.store.budget());
+        self.ask(reader, 1, move |snapshot, control| {
+            context::span(&mut Work::new(snapshot, control, &budget), id, time)
+        })
+        .await
     }
 
     /// What can stand at a byte offset of a search that need not be finished.
@@ -229,9 +275,41 @@ impl Engine {
             .await
     }
 
-    /// The graph of services.
-    pub async fn graph(&self, reader: &Reader, range: TimeRange) -> Result<Graph, QueryError> {
-        self.ask(reader, GRAPH_ROWS, move |snapshot, control| graph::graph(snapshot, range, control)).await
+    /// The graph of services, or what is around one of them. `NotFound` if that service has no place in it.
+    pub async fn graph(&self, reader: &Reader, question: &GraphQuestion) -> Result<Graph, QueryError> {
+        let question = question.clone();
+        self.ask(reader, GRAPH_ROWS, move |snapshot, control| {
+            question.check()?;
+            graph::graph(snapshot, question.range, control)?.around(&question)
+        })
+        .await
+    }
+
+    /// Which attributes are in one set of spans more often than in another.
+    pub async fn compare(
+        &self,
+        reader: &Reader,
+        question: &CompareQuestion,
+    ) -> Result<Comparison, QueryError> {
+        let predicate = question.predicate()?;
+        let (question, budget) = (question.clone(), Arc::clone(self.store.budget()));
+        self.ask(reader, question.limit, move |snapshot, control| {
+            compare::compare(&mut Work::new(snapshot, control, &budget), &question, &predicate)
+        })
+        .await
+    }
+
+    /// A trace laid over another. `NotFound` if nothing of one of them is stored.
+    pub async fn align(
+        &self,
+        reader: &Reader,
+        left: TraceId,
+        right: TraceId,
+    ) -> Result<Alignment, QueryError> {
+        self.ask(reader, TRACE_ROWS_MAX * 2, move |snapshot, control| {
+            aligned::traces(snapshot, left, right, control)
+        })
+        .await
     }
 
     /// Logs by template, most frequent first.
@@ -240,10 +318,10 @@ impl Engine {
         let question = templates::Question::new(search)?;
         let rows = templates::rows_held(search.limit);
         let budget = Arc::clone(self.store.budget());
-        self.ask(reader, rows, move |snapshot, control| {
+        let templates = self.ask(reader, rows, move |snapshot, control| {
             templates::list(&mut Work::new(snapshot, control, &budget), &question)
-        })
-        .await
+        });
+        self.watch.over(reader, "templates", &search.q, templates).await
     }
 
     /// The first and last time stored of a signal; `None` where it has no rows. Cheap: statistics only.
@@ -255,7 +333,8 @@ impl Engine {
     pub async fn sql(&self, reader: &Reader, sql: &str) -> Result<SqlAnswer, QueryError> {
         let _slot = self.slot()?;
         let memory = self.memory(0)?;
-        self.sql.run(&self.store.snapshot(reader), sql, memory).await
+        let snapshot = self.store.snapshot(reader);
+        self.watch.over(reader, "sql", sql, Box::pin(self.sql.run(&snapshot, sql, memory))).await
     }
 
     /// Answers a read-only SQL query as its rows are produced, written in a form. Returns when the first are there.

@@ -5,6 +5,7 @@ mod params;
 mod answer;
 mod tail;
 mod outline;
+mod compare;
 mod sql;
 
 use axum::extract::{Path, RawQuery, State};
@@ -16,11 +17,12 @@ use model::{Reader, TraceId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Search, ServiceQuestion};
+use crate::engine::{Engine, GraphQuestion, HOPS_MAX, Search, ServiceQuestion};
 use crate::error::QueryError;
 use crate::rows::Page;
 pub use answer::{Failure, json_answer, request_id};
 pub use params::Params;
+pub use sql::sql_rows;
 
 /// The longest body of a question in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -29,6 +31,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub fn router(engine: Engine) -> Router {
     Router::new()
         .route("/api/logs", get(logs))
+        .route("/api/logs/{id}", get(log))
         .route("/api/spans", get(spans))
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
@@ -41,6 +44,8 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/services", get(services))
         .route("/api/services/{name}", get(service))
         .route("/api/graph", get(graph))
+        .route("/api/compare", get(compare::compare))
+        .route("/api/status", get(status))
         .route("/api/sql", post(sql::sql))
         .route("/api/tail", get(tail::tail))
         .route("/api/compact", post(compact))
@@ -64,6 +69,26 @@ async fn logs(
     let search = Params::read(query.as_deref(), &SEARCH)?.search()?;
     let page = engine.logs(&reader, &search).await.map_err(|error| Failure::in_search(error, &search.q))?;
     page_answer("logs", page)
+}
+
+async fn log(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let question = Params::read(query.as_deref(), &["around", "by", "time"])?.context(&id)?;
+    let answer = engine.context(&reader, question).await?;
+    let body = json!({
+        "log": answer.log,
+        "before": answer.before,
+        "after": answer.after,
+        "more_before": answer.more_before,
+        "more_after": answer.more_after,
+        "probable_spans": answer.probable_spans,
+        "stats": answer.stats,
+    });
+    Ok(json_answer(StatusCode::OK, &body))
 }
 
 async fn spans(
@@ -181,6 +206,8 @@ async fn service(
         "edges": answer.edges,
         "instances": answer.instances,
         "series": answer.series,
+        "heat": answer.heat,
+        "versions": answer.versions,
         "step_ns": answer.step_ns,
         "from": end(answer.range.from),
         "to": end(answer.range.to),
@@ -194,8 +221,14 @@ async fn graph(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let range = Params::read(query.as_deref(), &["from", "to"])?.range()?;
-    let answer = engine.graph(&reader, range).await?;
+    let params = Params::read(query.as_deref(), &["from", "to", "service", "hops"])?;
+    let service = params.text("service");
+    if service.is_none() && params.text("hops").is_some() {
+        return Err(QueryError::invalid("hops are counted from a service: name one").into());
+    }
+    let hops = params.number("hops", HOPS_MAX)?.unwrap_or(1);
+    let question = GraphQuestion { range: params.range()?, service, hops };
+    let answer = engine.graph(&reader, &question).await?;
     let body = json!({
         "nodes": answer.nodes,
         "edges": answer.edges,
@@ -209,6 +242,15 @@ async fn graph(
 /// An end of a range as answers have it.
 fn end(time: Option<model::UnixNanos>) -> Option<String> {
     time.map(|time| time.to_string())
+}
+
+async fn status(
+    State(engine): State<Engine>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Params::read(query.as_deref(), &[])?;
+    Ok(json_answer(StatusCode::OK, &engine.status(&reader).await?))
 }
 
 async fn compact(State(engine): State<Engine>, Extension(_): Extension<Reader>) -> Answer {

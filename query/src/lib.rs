@@ -21,12 +21,16 @@ mod http;
 mod testing;
 
 pub use engine::{
-    Completion, Completions, DETAILS_MAX, DecodedOutline, Dropped, Engine, Found, Gathered, Gathering, Graph,
-    Item, Limits, OUTLINE_ROWS_MAX, Outline, Search, ServiceDetail, ServiceQuestion, Services, Sought,
-    TAILS_MAX, Tail, TailEvent, Templates, Token, TraceRows, TraceSize,
+    Advice, Alignment, COMPARED_SPANS_MAX, CompactionStatus, CompareQuestion, Comparison, Completion,
+    Completions, Context, ContextQuestion, DETAILS_MAX, DIFFERENCES_MAX, DecodedOutline, Difference, Dropped,
+    Engine, Found, Gathered, Gathering, Graph, GraphQuestion, HOPS_MAX, Heat, IngestSource, Item, Limits,
+    LogStatus, NEIGHBOURS_MAX, Neighbours, OUTLINE_ROWS_MAX, Order, Outline, PathRow, PathSpans,
+    ProcessStatus, Search, ServiceDetail, ServiceQuestion, ServiceShare, Services, Share, SignalStatus,
+    SlowQuestion, Sought, SpanBox, Status, StorageStatus, TAILS_MAX, Tail, TailEvent, Templates, Token,
+    TraceRows, TraceSide, TraceSize, Unknown,
 };
 pub use error::QueryError;
-pub use http::{Failure, Params, json_answer, request_id, router};
+pub use http::{Failure, Params, json_answer, request_id, router, sql_rows};
 pub use sql::{RowFormat, SqlAnswer, SqlStream};
 pub use threads::{NICE, NICE_MAX};
 

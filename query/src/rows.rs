@@ -295,6 +295,27 @@ pub struct Point {
     pub p95_ns: Option<f64>,
 }
 
+/// A version of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its name; null of spans that name none.
+    pub version: Option<String>,
+    /// The first minute in which it answered a call, in the range of the question.
+    #[serde(with = "nanos")]
+    pub first_seen: i64,
+    /// The last.
+    #[serde(with = "nanos")]
+    pub last_seen: i64,
+    /// Calls answered.
+    pub calls: f64,
+    /// Those of them with status `error`.
+    pub errors: f64,
+    /// Errors per call.
+    pub error_ratio: f64,
+    /// 95th percentile of their durations.
+    pub p95_ns: Option<f64>,
+}
+
 /// Whom a service calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Edge {

@@ -1,13 +1,16 @@
 //! The threads that questions are answered on, apart from those that take telemetry: a function over a large text does
 //! not give way, and planning recurses as deep as a statement is nested.
 //!
-//! They run at a lower priority than the others of the process. Where questions and telemetry want the same processor,
-//! telemetry gets nine parts of ten; where it is idle, questions have all of it.
+//! They run at a lower priority than the others of the process, and rest while the store is busy with what it is sent
+//! (`storage::Pace`). Where telemetry leaves the processor idle, questions have all of it.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use storage::{Pace, give_way, rest};
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -18,12 +21,15 @@ use crate::error::QueryError;
 pub(crate) const WORKERS: usize = 2;
 /// The stack of one thread in bytes: enough for the deepest plan of as many tokens as a statement may have.
 const STACK_BYTES: usize = 256 << 20;
-/// How nice the threads are by default: a tenth of the weight of a thread of 0.
-pub const NICE: u8 = 10;
+/// How nice the threads are by default: a thirtieth of the weight of a thread of 0.
+pub const NICE: u8 = 15;
 /// The nicest that a thread can be.
 pub const NICE_MAX: u8 = 19;
 /// Threads for work that blocks: as many as there are questions at once by default, and some for reading files.
 const BLOCKING_MAX: usize = 48;
+
+/// How often a question that does not look by itself is asked to rest.
+const REST_EVERY: Duration = Duration::from_millis(4);
 
 /// A runtime of its own.
 pub(crate) struct Threads {
@@ -32,13 +38,16 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    pub(crate) fn new(nice: u8) -> Result<Self, QueryError> {
+    pub(crate) fn new(nice: u8, pace: Arc<Pace>) -> Result<Self, QueryError> {
         let built = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(BLOCKING_MAX)
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)
-            .on_thread_start(move || step_back(nice))
+            .on_thread_start(move || {
+                step_back(nice);
+                give_way(&pace);
+            })
             .enable_all()
             .build();
         let runtime =
@@ -59,7 +68,11 @@ impl Threads {
         &self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<Task<T>, QueryError> {
-        Ok(Task(self.runtime()?.spawn(work)))
+        Ok(Task(self.runtime()?.spawn(async move {
+            // Beside it on the same threads.
+            let _resting = Task(tokio::spawn(resting()));
+            work.await
+        })))
     }
 
     /// Begins work there that blocks. It ends by itself only.
@@ -72,6 +85,14 @@ impl Threads {
 
     fn runtime(&self) -> Result<&Runtime, QueryError> {
         self.runtime.as_ref().ok_or_else(|| QueryError::Store("closed".to_owned()))
+    }
+}
+
+/// Lets whichever thread it comes to rest, now and then.
+async fn resting() -> Result<(), QueryError> {
+    loop {
+        tokio::time::sleep(REST_EVERY).await;
+        rest();
     }
 }
 
@@ -148,7 +169,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let own: u8 = nice().unwrap().parse().unwrap();
         for (asked, expected) in [(0, own), (1, own.max(1)), (NICE, own.max(NICE)), (NICE_MAX, NICE_MAX)] {
-            let threads = Threads::new(asked).unwrap();
+            let threads = Threads::new(asked, Arc::default()).unwrap();
             let found = runtime.block_on(async {
                 assert_eq!(threads.run(async { nice() }).await.unwrap(), nice_of(&threads).await);
                 nice_of(&threads).await

@@ -14,6 +14,7 @@
 
 mod error;
 mod timings;
+mod pace;
 mod budget;
 mod text;
 pub mod templates;
@@ -40,6 +41,7 @@ mod testing;
 pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse, Purpose, Reservation};
 pub use catalog::records::{Collection, RECORD_BYTES_MAX, RECORDS_MAX, Record, Records};
 pub use error::{Result, StoreError};
+pub use pace::{Pace, give_way, rest};
 pub use red::{OPERATIONS_MAX, PEER_COLUMNS, Peer, Peers, Word, Words};
 pub use retention::{Removed, Retention};
 pub use scan::{
@@ -47,7 +49,7 @@ pub use scan::{
 };
 pub use segment::SegmentMeta;
 pub use snapshot::Snapshot;
-pub use store::{Arrival, Health, Held, Options, Store, Subscription, Tailed};
+pub use store::{Arrival, Health, Held, LogFiles, Options, Store, Subscription, Tailed, Written};
 pub use survey::Surveyed;
 pub use tables::{ATTRIBUTE_TEXT, FreshRows, MATCHES, PlanReader, is_of_segments, provider, red_provider};
 pub use text::Phrase;

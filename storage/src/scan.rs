@@ -32,6 +32,7 @@ use roaring::RoaringBitmap;
 use crate::columns::{REST, key_of};
 use crate::error::{Result, StoreError};
 use crate::eval::{Filter, Traces};
+use crate::pace::rest;
 use crate::segment::form::BODY_TEMPLATE;
 use crate::segment::{Segment, Selection, Wanted};
 use crate::snapshot::{Snapshot, Table};
@@ -90,8 +91,9 @@ pub trait Observer: Send {
 }
 
 impl Control {
-    /// Whether to go on: an error if cancelled, `Break` past the deadline.
+    /// Whether to go on: an error if cancelled, `Break` past the deadline. Rests before, where telemetry goes first.
     pub(crate) fn check(&self) -> Result<ControlFlow<()>> {
+        rest();
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(StoreError::Cancelled);
         }

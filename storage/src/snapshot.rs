@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Signal, TenantId, TimeRange, UnixNanos};
 
 use crate::memtable::Rows;
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentMeta};
 use crate::templates::Registry;
 
 /// Everything one tenant has stored at one moment: segments and fresh rows. Holding it keeps the files.
@@ -42,6 +42,11 @@ impl Snapshot {
     /// How many segments a signal has.
     pub fn segments(&self, signal: Signal) -> usize {
         self.table(signal).segments.len()
+    }
+
+    /// The segments of a signal, as the catalog knows them.
+    pub fn segment_metas(&self, signal: Signal) -> impl Iterator<Item = &SegmentMeta> {
+        self.table(signal).segments.iter().map(|segment| &segment.meta)
     }
 
     /// How many rows a signal has.

@@ -34,6 +34,7 @@ use crate::error::{Result, StoreError};
 use crate::guard::{Guard, Key, Seen, Verdict};
 use crate::lock::DirLock;
 use crate::memtable::{Memtable, with_store_columns};
+use crate::pace::Pace;
 use crate::retention::{Removed, Retention};
 use crate::segment::{Segment, SegmentCaches};
 use crate::snapshot::{Snapshot, Table};
@@ -113,6 +114,28 @@ pub struct Health {
     pub memory: MemoryUse,
     /// What reading the log at start found.
     pub recovery: Recovery,
+    /// Memtables that wait to become segments.
+    pub frozen: usize,
+    /// The files of the write-ahead log.
+    pub log: LogFiles,
+}
+
+/// The files of the write-ahead log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogFiles {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A request that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The answer to give.
+    pub answer: Answer,
+    /// Whether it repeats one that is stored, so that nothing was stored again.
+    pub repeat: bool,
 }
 
 /// What is held until rows are in the memtables.
@@ -149,6 +172,7 @@ struct Shared {
     live: Mutex<Live>,
     tails: Arc<Tails>,
     fresh_bytes: Gauge,
+    pace: Arc<Pace>,
     removed: Mutex<Removed>,
     wake: Condvar,
     /// One merge at a time: the seal thread and `compact` take turns.
@@ -259,16 +283,16 @@ impl Store {
     /// Stores a request. `Ok` means that its rows are durable and can be read, or that it repeats one that
     /// is; either way with the answer to give. A request that failed may be sent again.
     pub async fn write(&self, tenant: &TenantName, batch: Batch) -> Result<Answer> {
-        self.write_holding(tenant, batch, Box::new(())).await
+        Ok(self.write_holding(tenant, batch, Box::new(())).await?.answer)
     }
 
     /// As [`Self::write`], and drops `held` once the rows are in the memtables, or were refused: the memory that
     /// was reserved for them. That may be after the returned future was dropped.
-    pub async fn write_holding(&self, tenant: &TenantName, batch: Batch, held: Held) -> Result<Answer> {
+    pub async fn write_holding(&self, tenant: &TenantName, batch: Batch, held: Held) -> Result<Written> {
         let log = self.inner.log.as_ref().ok_or(StoreError::Closed)?;
         let shared = &self.inner.shared;
         if batch.rows.num_rows() == 0 {
-            return Ok(batch.answer);
+            return Ok(Written { answer: batch.answer, repeat: false });
         }
         // What was admitted before the memory was full is taken still.
         let most = shared.options.fresh_bytes_max as u64;
@@ -281,11 +305,12 @@ impl Store {
             let key = Key { tenant, signal: batch.signal, hash: batch.payload_hash };
             match shared.guard.enter(key).await {
                 Verdict::New(new) => claim = Some(new),
-                Verdict::Repeat(answer) => return Ok(answer),
+                Verdict::Repeat(answer) => return Ok(Written { answer, repeat: true }),
             }
         }
         let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
-        let payload = shared.options.timings.time(Step::Encode, || frame.encode())?;
+        let encode = || shared.options.timings.time(Step::Encode, || frame.encode());
+        let payload = shared.pace.work(encode)?;
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.
@@ -295,7 +320,7 @@ impl Store {
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
         durable.await.map_err(|_| StoreError::Closed)??;
-        Ok(answer)
+        Ok(Written { answer, repeat: false })
     }
 
     /// Whether memory for fresh rows is left. Where it is not, nothing should be begun that ends in [`Self::write`],
@@ -303,6 +328,11 @@ impl Store {
     pub fn has_room(&self) -> bool {
         let shared = &self.inner.shared;
         shared.fresh_bytes.get() <= shared.options.fresh_bytes_max as u64
+    }
+
+    /// What those give way to that ask it.
+    pub fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.inner.shared.pace)
     }
 
     /// The memory of the process, of which this store takes parts.
@@ -356,7 +386,14 @@ impl Store {
             removed: *lock(&self.inner.shared.removed),
             memory: self.budget().usage(),
             recovery: self.inner.recovery,
+            frozen: self.inner.shared.live().frozen.len(),
+            log: log_files(&self.inner.shared.dir.join("wal")),
         }
+    }
+
+    /// How long the steps of a record's way took so far.
+    pub fn timings(&self) -> &Timings {
+        &self.inner.shared.options.timings
     }
 
     /// Ends cleanly: what was accepted is stored and sealed. Blocks, so not for an async thread. Later writes are refused.
@@ -407,6 +444,7 @@ impl Shared {
             live: Mutex::new(live),
             tails: Arc::default(),
             fresh_bytes,
+            pace: Arc::default(),
             removed: Mutex::default(),
             wake: Condvar::new(),
             merging: Mutex::new(()),
@@ -585,6 +623,15 @@ fn seen(frame: &Frame) -> Option<Seen> {
     let key = Key { tenant: frame.tenant, signal: frame.batch.signal, hash: frame.batch.payload_hash };
     let answer = frame.batch.answer.clone();
     frame.batch.repeatable.then_some(Seen { key, arrival: frame.arrival, answer })
+}
+
+/// The files of the log as they are now; a file that goes meanwhile is not counted.
+fn log_files(dir: &Path) -> LogFiles {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file).fold(
+        LogFiles::default(),
+        |sum, file| LogFiles { files: sum.files + 1, bytes: sum.bytes + file.len() },
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -34,6 +34,15 @@ impl Address {
         self
     }
 
+    /// Adds a parameter that is empty.
+    pub(crate) fn with_empty(mut self, name: &str) -> Self {
+        self.text.push(if self.asked { '&' } else { '?' });
+        self.text.push_str(name);
+        self.text.push('=');
+        self.asked = true;
+        self
+    }
+
     /// Adds the place on the page and ends the address.
     pub(crate) fn at(mut self, place: &str) -> String {
         self.text.push('#');
@@ -53,6 +62,14 @@ pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
     Address::new("/search").with("tab", tab).with("q", q).with("t", t).to_string()
 }
 
+/// The address of a service's page.
+pub(crate) fn service(service: &query::rows::Service, t: &str) -> String {
+    let address = Address::new("/services").below(&service.name);
+    let address = address.with("namespace", service.namespace.as_deref().unwrap_or_default());
+    let address = address.with("environment", service.environment.as_deref().unwrap_or_default());
+    if t.is_empty() { address.with_empty("t").to_string() } else { address.with("t", t).to_string() }
+}
+
 /// The address of a trace.
 pub(crate) fn trace(trace_id: &str) -> Address {
     Address::new("/traces").below(trace_id)
@@ -61,6 +78,21 @@ pub(crate) fn trace(trace_id: &str) -> Address {
 /// The address of a trace at one of its spans.
 pub(crate) fn trace_at(trace_id: &str, span_id: &str) -> String {
     trace(trace_id).with("span", span_id).at(&format!("s-{span_id}"))
+}
+
+/// An address of this program with some of its parameters set anew; an empty one is left out.
+pub(crate) fn with_parameters(here: &str, set: &[(&str, &str)]) -> String {
+    let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let stay = query.split('&').filter(|pair| !pair.is_empty());
+    let stay: Vec<&str> = stay.filter(|pair| set.iter().all(|(key, _)| *key != name(pair))).collect();
+    let mut address = Address::new(path.to_owned());
+    for pair in stay {
+        address.text.push(if address.asked { '&' } else { '?' });
+        address.text.push_str(pair);
+        address.asked = true;
+    }
+    set.iter().fold(address, |address, (name, value)| address.with(name, value)).to_string()
 }
 
 fn encode(out: &mut String, text: &str) {
@@ -113,6 +145,17 @@ mod tests {
         assert_eq!(search("logs", "", "now-1h"), "/search?tab=logs&t=now-1h");
         assert_eq!(trace_at("ab", "cd"), "/traces/ab?span=cd#s-cd");
         assert_eq!(trace("../x\"").to_string(), "/traces/..%2Fx%22");
+    }
+
+    #[test]
+    fn parameters_are_set_anew() {
+        for (here, expected) in [
+            ("/a", "/a?t=1..2"),
+            ("/a?q=x%20y&t=now-1h", "/a?q=x%20y&t=1..2"),
+            ("/a?t=now-1h&tz=UTC", "/a?t=1..2"),
+        ] {
+            assert_eq!(with_parameters(here, &[("t", "1..2"), ("tz", "")]), expected);
+        }
     }
 
     #[test]

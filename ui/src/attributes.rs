@@ -111,6 +111,11 @@ const OWN_FIELDS: [&str; 18] = [
     "template",
 ];
 
+/// Whether a key is a field of the search language, so that an attribute of that name needs its level before it.
+pub(crate) fn is_own_field(key: &str) -> bool {
+    OWN_FIELDS.contains(&key)
+}
+
 /// A value as text: strings as they are, all else as JSON.
 pub(crate) fn text(value: &Value) -> String {
     match value {

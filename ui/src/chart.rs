@@ -1,7 +1,9 @@
-//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the axis of a trace; in `minutes` a service
-//! over time.
+//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the axis of a trace; in `minutes` and
+//! `heat` a service over time.
 
 pub(crate) mod minutes;
+pub(crate) mod heat;
+pub(crate) mod axis;
 
 use askama::Template;
 use query::rows::Bucket;
@@ -81,8 +83,9 @@ impl Histogram {
                 error_height: units(errors),
                 has_errors: bucket.errors > 0,
                 label: format!(
-                    "{} UTC, {}: {}, {}",
+                    "{} {}, {}: {}, {}",
                     format::date_time(bucket.time),
+                    crate::zone::name(),
                     format::duration(step),
                     counted(bucket.count, noun),
                     counted(bucket.errors, "error")

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+
+use crate::zone;
 
 const MICRO: u64 = 1_000;
 const MILLI: u64 = 1_000_000;
@@ -183,7 +184,7 @@ pub(crate) fn first_line(text: &str, chars_max: usize) -> String {
     out
 }
 
-/// A time to the second: `2026-05-04 10:00:00`.
+/// A time to the second in the page's zone: `2026-05-04 10:00:00`.
 pub(crate) fn date_time(nanos: i64) -> String {
     written(nanos, "%Y-%m-%d %H:%M:%S")
 }
@@ -199,11 +200,11 @@ fn timestamp(nanos: i64) -> Timestamp {
 }
 
 fn written(nanos: i64, form: &str) -> String {
-    timestamp(nanos).to_zoned(TimeZone::UTC).strftime(form).to_string()
+    timestamp(nanos).to_zoned(zone::current().rules()).strftime(form).to_string()
 }
 
-/// A `<time>` element: milliseconds on the page, all nanoseconds in the attributes. Columns and sentences that
-/// show one name its zone, UTC.
+/// A `<time>` element: milliseconds in the page's zone, UTC with all nanoseconds in the attributes. Columns and
+/// sentences that show one name the zone with [`zone::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     nanos: i64,

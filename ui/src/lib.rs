@@ -8,15 +8,20 @@
 #![forbid(unsafe_code)]
 
 mod visit;
+mod preferences;
 mod params;
+mod zone;
 mod range;
+mod selection;
 mod address;
+mod copy;
 mod format;
 mod prose;
 mod colour;
 mod attributes;
 mod chart;
 mod tree;
+mod layout;
 mod pages;
 mod problem;
 mod assets;
@@ -69,7 +74,8 @@ pub const SECURITY_HEADERS: [(HeaderName, HeaderValue); 3] = [
 /// All pages and their assets. Every request must carry the [`model::Reader`] it asks for as an extension; the
 /// Host check and authentication come before.
 pub fn router(ui: Ui) -> Router {
-    security_headers(pages::router().with_state(ui).merge(assets::router()))
+    let in_zone = axum::middleware::from_fn_with_state(ui.clone(), zone::answer);
+    security_headers(pages::router().layer(in_zone).with_state(ui).merge(assets::router()))
 }
 
 /// Adds [`SECURITY_HEADERS`] to every answer of a router, unless the answer has one of its own.

@@ -77,11 +77,12 @@ pub(crate) fn between(from: i64, to: i64) -> String {
 
 /// A range in words, by its ends.
 pub(crate) fn words(range: &TimeRange) -> String {
+    let zone = crate::zone::name();
     match (range.from, range.to) {
         (None, None) => "everything".to_owned(),
-        (Some(from), None) => format!("since {} UTC", date_time(from.0)),
-        (None, Some(to)) => format!("before {} UTC", date_time(to.0)),
-        (Some(from), Some(to)) => format!("{} to {} UTC", date_time(from.0), date_time(to.0)),
+        (Some(from), None) => format!("since {} {zone}", date_time(from.0)),
+        (None, Some(to)) => format!("before {} {zone}", date_time(to.0)),
+        (Some(from), Some(to)) => format!("{} to {} {zone}", date_time(from.0), date_time(to.0)),
     }
 }
 
@@ -150,6 +151,11 @@ fn unix(text: &str) -> Option<UnixNanos> {
         _ => 1,
     };
     text.parse::<i64>().ok()?.checked_mul(unit).map(UnixNanos)
+}
+
+/// The nanoseconds of a time in the form of answers.
+pub(crate) fn nanos_of(text: &str) -> Option<i64> {
+    rfc3339(text).map(|time| time.0)
 }
 
 fn rfc3339(text: &str) -> Option<UnixNanos> {

@@ -96,6 +96,12 @@ async fn a_stored_incident_is_listed_shown_and_kept() {
         ("/incidents?t=now-1h", 200, "No incident in this time"),
         ("/incidents?t=2025-11-21T09:04:00Z..2025-11-21T10:00:00Z", 200, "href=\"/incidents/i-0001\""),
         ("/incidents?t=pink", 400, "now-15m"),
+        ("/incidents?tz=Asia/Tokyo", 200, "<time datetime=\"2025-11-21T09:00:00.12Z\""),
+        ("/incidents?tz=Asia/Tokyo", 200, ">2025-11-21 18:00:00</time>"),
+        ("/incidents?tz=Asia/Tokyo", 200, "All times are in Asia/Tokyo"),
+        ("/incidents?tz=pink", 400, "such as UTC or Europe/Berlin"),
+        ("/preferences", 200, "Keep"),
+        ("/preferences/keep?zone=Mars", 400, "such as UTC or Europe/Berlin"),
         ("/", 200, "Nothing is wrong since"),
         (
             "/incidents/i-0001",
@@ -131,6 +137,61 @@ async fn a_stored_incident_is_listed_shown_and_kept() {
             assert_eq!(headers[CONTENT_TYPE], "text/markdown; charset=utf-8");
             assert_eq!(headers[CONTENT_DISPOSITION], "attachment; filename=\"incident-i-0001.md\"");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    for (address, status, part) in [
+        ("/services/payment?t=2025-11-21T08:30:00Z..2025-11-21T09:10:00Z", 200, "charge card"),
+        (
+            "/services/payment?t=&sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z,500ms..",
+            200,
+            "500 ms and longer",
+        ),
+        ("/services/none?t=", 404, "No span of none in this time"),
+        ("/services/payment?t=&sel=1..2,x", 400, "100ms..2s"),
+        ("/map?t=", 200, "Map around payment"),
+        ("/map?t=&hops=all", 200, "1 node, 0 edges"),
+        ("/map?t=&service=none", 200, "Nothing is known around none"),
+        ("/compare", 200, "What should be compared?"),
+        (
+            "/compare?sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z&vs=2025-11-21T08:30:00Z..2025-11-21T09:10:00Z",
+            200,
+            "<code>error</code>",
+        ),
+        ("/compare?q=a%20AND&sel=now-1h..now", 400, "This search is not right"),
+        (
+            "/compare?sel=00000000000000000000000000000001&vs=00000000000000000000000000000002",
+            404,
+            "is stored",
+        ),
+        ("/sql", 200, "Slowest traces"),
+        ("/sql?q=SELECT%20count(*)%20AS%20n%20FROM%20spans", 200, "<small>bigint</small>"),
+        ("/sql?q=SELECT%201&as=plan", 200, "The plan"),
+        ("/sql?q=SELECT%20FROM", 400, "This query is not right"),
+        ("/sql/words", 200, "service_name"),
+        ("/sql/rows.txt", 404, "no page"),
+    ] {
+        let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let found = response.status().as_u16();
+        let body = checks::body(response).await;
+        assert_eq!(found, status, "{address}: {body}");
+        assert!(body.contains(part), "{address}: {part} is not in {body}");
+    }
+    for (name, kind, part) in [
+        ("rows.csv", "text/csv; charset=utf-8", "one\n1\n"),
+        ("rows.ndjson", "application/x-ndjson", "{\"one\":1}\n"),
+    ] {
+        let address = format!("/sql/{name}?q=SELECT%201%20AS%20one");
+        let response =
+            router.clone().oneshot(Request::get(address).body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.headers()[CONTENT_TYPE], kind);
+        assert_eq!(response.headers()[CONTENT_DISPOSITION], format!("attachment; filename=\"{name}\""));
+        assert_eq!(checks::body(response).await, part);
     }
 }
 

@@ -9,6 +9,9 @@ use http::request::Parts;
 use crate::address::Address;
 use crate::assets::FOLDER;
 use crate::params::Params;
+use crate::preferences::{Preferences, Theme};
+use crate::range::Range;
+use crate::zone;
 
 /// Who looks, and at what.
 #[derive(Debug, Clone)]
@@ -17,31 +20,12 @@ pub(crate) struct Visit {
     pub(crate) here: String,
     /// The parameters of the query.
     pub(crate) params: Params,
-    /// The reader's choice; `None` follows the system.
-    pub(crate) theme: Option<Theme>,
+    /// What the reader prefers.
+    pub(crate) preferences: Preferences,
     /// The host by which the browser knows this program, without the port.
     pub(crate) host: String,
     /// The same with the port.
     pub(crate) authority: String,
-}
-
-/// Light or dark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Theme {
-    /// Dark text on a light ground.
-    Light,
-    /// Light text on a dark ground.
-    Dark,
-}
-
-impl Theme {
-    /// The word for it in cookies and attributes.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
 }
 
 /// The part of the navigation that a page belongs to.
@@ -51,10 +35,16 @@ pub(crate) enum Section {
     Overview,
     /// What went wrong.
     Incidents,
-    /// The list of services.
+    /// The list of services, and each of them.
     Services,
+    /// Who calls whom.
+    Map,
     /// Searches, and what they lead to.
     Search,
+    /// SQL.
+    Sql,
+    /// What was received and stored, and the program's own health.
+    Status,
     /// The first run.
     Start,
     /// None of them.
@@ -70,36 +60,75 @@ pub(crate) struct Frame {
     pub(crate) assets: &'static str,
     /// The program's version.
     pub(crate) version: &'static str,
-    theme: Option<Theme>,
+    /// The name of the zone that all times are in.
+    pub(crate) zone: String,
+    preferences: Preferences,
     here: String,
     section: Section,
+    /// Where the range of the page begins and ends, in nanoseconds.
+    ends: (Option<i64>, Option<i64>),
 }
 
 impl Frame {
     /// The theme's word, if the reader chose one.
     pub(crate) fn theme(&self) -> Option<&'static str> {
-        self.theme.map(Theme::word)
+        self.preferences.theme.map(Theme::word)
+    }
+
+    /// Whether rows are lower.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.preferences.dense
+    }
+
+    /// Whether single keys do something.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.preferences.keys
+    }
+
+    /// Names the range that the page is about, for the keys that go earlier and later.
+    pub(crate) fn over(mut self, range: &Range) -> Self {
+        self.ends = (range.range.from.map(|from| from.0), range.range.to.map(|to| to.0));
+        self
+    }
+
+    /// The range that the page is about: attributes of the page's body.
+    pub(crate) fn ends(&self) -> [(&'static str, Option<i64>); 2] {
+        [("from", self.ends.0), ("to", self.ends.1)]
     }
 
     /// The navigation: address, text, and whether this page is in it.
-    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 5] {
-        [
-            ("/", "Overview", self.section == Section::Overview),
-            ("/incidents", "Incidents", self.section == Section::Incidents),
-            ("/services", "Services", self.section == Section::Services),
-            ("/search", "Search", self.section == Section::Search),
-            ("/start", "Start", self.section == Section::Start),
-        ]
+    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 8] {
+        let all = [
+            ("/", "Overview", Section::Overview),
+            ("/incidents", "Incidents", Section::Incidents),
+            ("/services", "Services", Section::Services),
+            ("/map", "Map", Section::Map),
+            ("/search", "Search", Section::Search),
+            ("/sql", "SQL", Section::Sql),
+            ("/status", "Status", Section::Status),
+            ("/start", "Start", Section::Start),
+        ];
+        all.map(|(href, text, section)| (href, text, self.section == section))
     }
 
     /// The theme switch: address, icon, text, and whether it is chosen.
     pub(crate) fn themes(&self) -> [(String, &'static str, &'static str, bool); 3] {
-        let address = |to: &str| Address::new("/theme").with("to", to).with("back", &self.here).to_string();
+        let address = |theme: &str| self.keeping("theme", theme);
+        let chosen = self.preferences.theme;
         [
-            (address("system"), "system", "Theme of the system", self.theme.is_none()),
-            (address("light"), "sun", "Light theme", self.theme == Some(Theme::Light)),
-            (address("dark"), "moon", "Dark theme", self.theme == Some(Theme::Dark)),
+            (address("system"), "system", "Theme of the system", chosen.is_none()),
+            (address("light"), "sun", "Light theme", chosen == Some(Theme::Light)),
+            (address("dark"), "moon", "Dark theme", chosen == Some(Theme::Dark)),
         ]
+    }
+
+    /// The page of all preferences, which leads back here.
+    pub(crate) fn preferences_href(&self) -> String {
+        Address::new("/preferences").with("back", &self.here).to_string()
+    }
+
+    fn keeping(&self, name: &str, value: &str) -> String {
+        Address::new("/preferences/keep").with(name, value).with("back", &self.here).to_string()
     }
 }
 
@@ -110,9 +139,11 @@ impl Visit {
             title: title.into(),
             assets: FOLDER,
             version,
-            theme: self.theme,
+            zone: zone::name(),
+            preferences: self.preferences.clone(),
             here: self.here.clone(),
             section,
+            ends: (None, None),
         }
     }
 
@@ -128,7 +159,7 @@ impl Visit {
         Self {
             here: here.to_owned(),
             params: Params::of(&parts.uri),
-            theme: cookies.flat_map(|cookies| cookies.split(';')).find_map(theme_of),
+            preferences: Preferences::of(cookies.flat_map(|cookies| cookies.split(';'))),
             host: without_port(&authority).to_owned(),
             authority,
         }
@@ -140,14 +171,6 @@ impl<S: Sync> FromRequestParts<S> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(parts))
-    }
-}
-
-fn theme_of(cookie: &str) -> Option<Theme> {
-    match cookie.trim().strip_prefix("theme=")? {
-        "light" => Some(Theme::Light),
-        "dark" => Some(Theme::Dark),
-        _ => None,
     }
 }
 
@@ -182,15 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn the_theme_is_the_cookies() {
-        for (cookie, expected) in [
-            ("theme=dark", Some(Theme::Dark)),
-            ("a=b; theme=light", Some(Theme::Light)),
-            ("theme=pink", None),
-            ("othertheme=dark", None),
-        ] {
-            assert_eq!(visit(&[("cookie", cookie)]).theme, expected, "{cookie}");
-        }
+    fn preferences_are_the_cookies() {
+        let preferences = visit(&[("cookie", "a=b; theme=dark"), ("cookie", "density=dense")]).preferences;
+        assert_eq!((preferences.theme, preferences.dense), (Some(Theme::Dark), true));
     }
 
     #[test]
@@ -209,7 +226,7 @@ mod tests {
     #[test]
     fn the_theme_switch_leads_back() {
         let frame = visit(&[]).frame("Search", Section::Search, "0");
-        assert_eq!(frame.themes()[2].0, "/theme?to=dark&back=%2Fsearch%3Fq%3Da%2520b");
+        assert_eq!(frame.themes()[2].0, "/preferences/keep?theme=dark&back=%2Fsearch%3Fq%3Da%2520b");
         assert!(frame.themes()[0].3);
     }
 }

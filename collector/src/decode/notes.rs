@@ -76,7 +76,35 @@ pub(super) struct Notes {
     pub(super) repaired: u64,
     pub(super) attributes_dropped: u64,
     pub(super) values_cut: u64,
+    /// Of the services whose resources were read, those of which there is something to tell.
+    services: Vec<Tally>,
+    /// The service whose records are being read.
+    service: String,
+    /// What was counted when its resource began, and how many records were rejected.
+    before: ([u64; 3], u64),
+    rejections: u64,
+    first_rejected: Option<String>,
 }
+
+/// What was noted of one service's records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Its name.
+    pub service: String,
+    /// Records that were rejected.
+    pub rejected: u64,
+    /// Why the first of them was, and which it is.
+    pub first_rejected: Option<String>,
+    /// Records, resources and scopes with text that was not UTF-8.
+    pub repaired: u64,
+    /// Attributes that were too many or too long.
+    pub attributes_dropped: u64,
+    /// Values that were too long or nested too deep.
+    pub values_cut: u64,
+}
+
+/// How many services of a payload are told apart; what is noted of further ones counts for the last.
+const SERVICES_MAX: usize = 256;
 
 /// Records of which the same is said.
 struct Group {
@@ -105,7 +133,50 @@ impl Notes {
             repaired: 0,
             attributes_dropped: 0,
             values_cut: 0,
+            services: Vec::new(),
+            service: String::new(),
+            before: ([0; 3], 0),
+            rejections: 0,
+            first_rejected: None,
         }
+    }
+
+    /// A resource is about to be read: what was noted up to here is about the one before.
+    pub(super) fn leave(&mut self) {
+        let (before, rejections) = self.before;
+        let now = self.counts();
+        let [repaired, attributes_dropped, values_cut] = [0, 1, 2].map(|at| now[at] - before[at]);
+        let rejected = self.rejections - rejections;
+        self.before = (now, self.rejections);
+        if rejected + repaired + attributes_dropped + values_cut == 0 {
+            return;
+        }
+        let first_rejected = self.first_rejected.take();
+        let known = self.services.iter().position(|one| one.service == self.service);
+        let full = self.services.len() >= SERVICES_MAX;
+        let at = known.or_else(|| full.then(|| self.services.len() - 1)).unwrap_or_else(|| {
+            self.services.push(Tally { service: self.service.clone(), ..Tally::default() });
+            self.services.len() - 1
+        });
+        let tally = &mut self.services[at];
+        tally.rejected += rejected;
+        tally.repaired += repaired;
+        tally.attributes_dropped += attributes_dropped;
+        tally.values_cut += values_cut;
+        tally.first_rejected = tally.first_rejected.take().or(first_rejected);
+    }
+
+    /// What is noted from here on is about records of this service.
+    pub(super) fn enter(&mut self, service: &str) {
+        if self.service != service {
+            service.clone_into(&mut self.service);
+        }
+    }
+
+    /// What was noted, by service.
+    pub(super) fn services(mut self) -> Vec<Tally> {
+        self.leave();
+        self.services
     }
 
     /// A record begins: what is noted next is about it.
@@ -115,6 +186,10 @@ impl Notes {
 
     /// The record begun last is rejected. `label` is its name, if it has one.
     pub(super) fn reject(&mut self, reason: Reason, label: &[u8]) {
+        self.rejections += 1;
+        if self.first_rejected.is_none() {
+            self.first_rejected = Some(format!("{reason} ({})", named(self.one, self.begun, label)));
+        }
         add(&mut self.rejected, reason, self.one, self.begun, label);
     }
 
@@ -180,15 +255,21 @@ impl Notes {
     }
 }
 
+/// A record by its number, and its name if it has one.
+fn named(noun: &str, number: u64, label: &[u8]) -> String {
+    let mut text = format!("{noun} {number}");
+    if !label.is_empty() {
+        let label = String::from_utf8_lossy(label);
+        text.push_str(&format!(" '{}'", &label[..label.floor_char_boundary(LABEL_BYTES_MAX)]));
+    }
+    text
+}
+
 fn add(groups: &mut Vec<Group>, reason: Reason, noun: &str, number: u64, label: &[u8]) {
     match groups.iter_mut().find(|group| group.reason == reason) {
         Some(group) => group.count += 1,
         None => {
-            let mut first = format!("{noun} {number}");
-            if !label.is_empty() {
-                let label = String::from_utf8_lossy(label);
-                first.push_str(&format!(" '{}'", &label[..label.floor_char_boundary(LABEL_BYTES_MAX)]));
-            }
+            let first = named(noun, number, label);
             groups.push(Group { reason, count: 1, first });
         }
     }
@@ -204,6 +285,27 @@ mod tests {
         notes.begin();
         notes.unknown_key("something_else");
         assert_eq!(notes.answer(), Answer::default());
+    }
+
+    #[test]
+    fn what_is_noted_is_told_by_service() {
+        let mut notes = Notes::new(Signal::Logs);
+        for (service, rejected, cut) in [("a", 1, 0), ("b", 0, 0), ("c", 2, 5), ("a", 1, 1)] {
+            notes.leave();
+            notes.enter(service);
+            for _ in 0..rejected {
+                notes.begin();
+                notes.reject("why", service.as_bytes());
+            }
+            notes.values_cut += cut;
+        }
+        let told: Vec<_> = notes
+            .services()
+            .into_iter()
+            .map(|one| (one.service, one.rejected, one.values_cut, one.first_rejected.unwrap_or_default()))
+            .collect();
+        let (a, c) = ("why (log record 1 'a')", "why (log record 2 'c')");
+        assert_eq!(told, [("a".to_owned(), 2, 1, a.to_owned()), ("c".to_owned(), 2, 5, c.to_owned())]);
     }
 
     #[test]

@@ -25,7 +25,9 @@ fn walk_resource<'p, T: Table<'p>>(
     context: &mut Context<'_>,
 ) -> Result<(), WireError> {
     let (resource, schema_url) = head(message)?;
+    context.notes.leave();
     let resource = known::read(&resource, schema_url, context)?;
+    context.notes.enter(&resource.service_name);
     messages(&Parts::One(message), 2).try_for_each(|message| walk_scope(message?, &resource, table, context))
 }
 

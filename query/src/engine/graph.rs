@@ -50,6 +50,52 @@ const SPAN_COLUMNS: [&str; 9] = [
     "links",
 ];
 
+/// The most calls away from a service that its surroundings reach.
+pub const HOPS_MAX: usize = 3;
+
+/// Which part of the graph is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct GraphQuestion {
+    /// Which times.
+    pub range: TimeRange,
+    /// Around which service; everything without one.
+    pub service: Option<String>,
+    /// How many calls away from it, either way; 1 to [`HOPS_MAX`].
+    pub hops: usize,
+}
+
+impl GraphQuestion {
+    /// Refuses a distance that is none.
+    pub(super) fn check(&self) -> Result<(), QueryError> {
+        match self.service.is_none() || (1..=HOPS_MAX).contains(&self.hops) {
+            true => Ok(()),
+            false => Err(QueryError::invalid(format!("hops is {}, and 1 to {HOPS_MAX}", self.hops))),
+        }
+    }
+}
+
+impl Graph {
+    /// What is around the service that a question names: every node that so many edges lead to, in either direction,
+    /// and the edges between them.
+    pub(super) fn around(mut self, question: &GraphQuestion) -> Result<Self, QueryError> {
+        let Some(service) = question.service.as_deref() else { return Ok(self) };
+        if self.nodes.iter().all(|node| node.name != service) {
+            let message = format!("no call of or to a service {service:?} is stored in this time");
+            return Err(QueryError::NotFound(message));
+        }
+        let mut near = BTreeSet::from([service.to_owned()]);
+        for _ in 0..question.hops {
+            let beside =
+                self.edges.iter().filter(|edge| near.contains(&edge.from) || near.contains(&edge.to));
+            let beside: Vec<String> = beside.flat_map(|edge| [edge.from.clone(), edge.to.clone()]).collect();
+            near.extend(beside);
+        }
+        self.nodes.retain(|node| near.contains(&node.name));
+        self.edges.retain(|edge| near.contains(&edge.from) && near.contains(&edge.to));
+        Ok(self)
+    }
+}
+
 /// Trace and span.
 type Id = ([u8; 16], [u8; 8]);
 /// From, to, kind.

@@ -9,16 +9,19 @@ use storage::{Control, OPERATIONS_MAX, Snapshot};
 
 use super::calls::{Calls, SUMS, Split, Sums, covered, seconds};
 use super::graph;
+use super::heat::Heat;
 use super::services::{Counts, service};
 use super::{ServiceDetail, stats};
 use crate::columns::Columns;
 use crate::error::QueryError;
-use crate::rows::{Instance, Operation, Partial, Point, ServiceKey};
+use crate::rows::{Instance, Operation, Partial, Point, ServiceKey, Version};
 
 /// How many operations, and instances, are told apart while they are counted.
 const TOLD_APART_MAX: usize = 10_000;
 /// How many instances an answer lists.
 const INSTANCES_MAX: usize = 1_000;
+/// How many versions are told apart.
+const VERSIONS_MAX: usize = 1_000;
 /// The most points of the series.
 const POINTS_MAX: i64 = 1_440;
 /// The lengths in minutes that a point of the series may have.
@@ -68,6 +71,8 @@ struct Found {
     /// By name and version.
     instances: BTreeMap<(Option<String>, Option<String>), Split>,
     series: BTreeMap<i64, Split>,
+    /// With the first and last minute of each.
+    versions: BTreeMap<Option<String>, (Split, i64, i64)>,
     step: i64,
     overflowed: bool,
 }
@@ -85,6 +90,7 @@ pub(super) fn one(
         operations: BTreeMap::new(),
         instances: BTreeMap::new(),
         series: BTreeMap::new(),
+        versions: BTreeMap::new(),
         step: step(range),
         overflowed: false,
     };
@@ -152,10 +158,21 @@ impl Found {
                 false => self.overflowed = true,
             }
             let time = times.map_or(0, |times| times.value(row));
+            self.see_version(owned(versions.get(row)), &one, time);
             let time = time.div_euclid(self.step).saturating_mul(self.step);
             self.series.entry(time).or_default().merge(&one);
         }
         Ok(())
+    }
+
+    fn see_version(&mut self, version: Option<String>, calls: &Split, time: i64) {
+        if self.versions.len() >= VERSIONS_MAX && !self.versions.contains_key(&version) {
+            return;
+        }
+        let (split, first, last) =
+            self.versions.entry(version).or_insert_with(|| (Split::default(), time, time));
+        split.merge(calls);
+        (*first, *last) = (time.min(*first), time.max(*last));
     }
 
     /// The answer but for its edges, its range and what it cost.
@@ -166,16 +183,24 @@ impl Found {
             [one] => (one.environment.clone(), one.namespace.clone(), question.name.clone()),
             _ => (question.environment.clone(), question.namespace.clone(), question.name.clone()),
         };
-        let points = self.series.into_iter().map(|(time, split)| {
-            let calls = split.of(called);
-            Point { time, calls: calls.calls, errors: calls.errors, p95_ns: calls.quantile(0.95) }
+        let series = self.series.into_iter().map(|(time, split)| (time, split.of(called)));
+        let series: Vec<(i64, Calls)> = series.filter(|(_, calls)| calls.calls > 0.0).collect();
+        let sketches: Vec<_> = series.iter().map(|(_, calls)| &calls.durations).collect();
+        let heat = Heat::of(&sketches);
+        let points = series.iter().map(|(time, calls)| Point {
+            time: *time,
+            calls: calls.calls,
+            errors: calls.errors,
+            p95_ns: calls.quantile(0.95),
         });
         ServiceDetail {
             service: service(key, self.all, seconds),
             merged,
             operations: operations(self.operations, called, seconds),
             instances: instances(self.instances, called),
-            series: points.filter(|point| point.calls > 0.0).collect(),
+            series: points.collect(),
+            heat,
+            versions: versions(self.versions, called),
             step_ns: self.step,
             edges: Vec::new(),
             range: TimeRange::ALL,
@@ -207,6 +232,26 @@ fn operations(found: BTreeMap<(String, String), Split>, called: bool, seconds: f
         p99_ns: calls.quantile(0.99),
     };
     all.into_iter().map(operation).collect()
+}
+
+/// Versions by when they were first seen.
+fn versions(found: BTreeMap<Option<String>, (Split, i64, i64)>, called: bool) -> Vec<Version> {
+    let version = |(version, (split, first_seen, last_seen)): (Option<String>, (Split, i64, i64))| {
+        let calls = split.of(called);
+        Version {
+            version,
+            first_seen,
+            last_seen,
+            calls: calls.calls,
+            errors: calls.errors,
+            error_ratio: calls.error_ratio(),
+            p95_ns: calls.quantile(0.95),
+        }
+    };
+    let mut all: Vec<Version> =
+        found.into_iter().map(version).filter(|version| version.calls > 0.0).collect();
+    all.sort_by(|a, b| (a.first_seen, &a.version).cmp(&(b.first_seen, &b.version)));
+    all
 }
 
 /// Instances by calls, most first.

@@ -128,7 +128,7 @@ struct Period {
 
 impl Period {
     /// Where the range is open it ends with what is stored. If nothing older is stored that the range could be
-    /// compared with, its first part is what the rest is compared with.
+    /// compared with, the first part of what is stored of it is what the rest is compared with.
     fn new(snapshot: &Snapshot, range: TimeRange) -> Self {
         let extent = snapshot.extent(Signal::Logs).unwrap_or_default();
         let from = range.from.or(extent.from).map_or(0, |from| from.0);
@@ -137,10 +137,13 @@ impl Period {
         let width = (to.saturating_sub(from).max(1) as u64).div_ceil(TREND_PARTS as u64);
         let width = i64::try_from(width).unwrap_or(i64::MAX);
         let older = extent.from.is_some_and(|first| first.0 < from);
+        // What was not stored yet is nothing to compare with.
+        let begun = extent.from.map_or(from, |first| first.0.clamp(from, to));
+        let first_part = to.saturating_sub(begun) / TREND_PARTS as i64;
         Self {
             range: TimeRange { from: Some(UnixNanos(from)), to: Some(UnixNanos(to)) },
             trend: Trend { from, width, parts: TREND_PARTS },
-            new_from: if older { from } else { from.saturating_add(width) },
+            new_from: if older { from } else { begun.saturating_add(first_part).saturating_add(1) },
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use model::{Signal, TimeRange, UnixNanos};
 
-use crate::engine::{Completion, Search};
+use crate::engine::{Completion, ContextQuestion, NEIGHBOURS_MAX, Neighbours, Search};
 use crate::error::QueryError;
 use crate::{LIMIT_DEFAULT, LIMIT_MAX, times};
+
+/// Lines on each side of one where nothing else is asked for.
+const NEIGHBOURS_DEFAULT: usize = 10;
 
 /// Parameters by name.
 pub struct Params(Vec<(String, String)>);
@@ -44,12 +47,17 @@ impl Params {
 
     /// The range of `from` and `to`.
     pub fn range(&self) -> Result<TimeRange, QueryError> {
+        self.range_of("from", "to")
+    }
+
+    /// The range of two parameters.
+    pub(super) fn range_of(&self, from: &str, to: &str) -> Result<TimeRange, QueryError> {
         let now = UnixNanos::now();
         let time = |name: &str| self.get(name).map(|text| times::parse(text, now)).transpose();
-        let range = TimeRange { from: time("from")?, to: time("to")? };
+        let range = TimeRange { from: time(from)?, to: time(to)? };
         match range {
-            TimeRange { from: Some(from), to: Some(to) } if from > to => {
-                Err(QueryError::invalid("the range ends before it begins: from is after to"))
+            TimeRange { from: Some(first), to: Some(last) } if first > last => {
+                Err(QueryError::invalid(format!("the range ends before it begins: {from} is after {to}")))
             }
             range => Ok(range),
         }
@@ -92,6 +100,24 @@ impl Params {
         };
         let at = self.number("at", usize::MAX)?.unwrap_or(q.len());
         Ok(Completion { q, at, signal, range: self.range()? })
+    }
+
+    /// A log record of an id, and how much around it.
+    pub(super) fn context(&self, id: &str) -> Result<ContextQuestion, QueryError> {
+        let wrong = || QueryError::invalid(format!("{id:?} is not the id of a log: it is a whole number"));
+        let around = self.number("around", NEIGHBOURS_MAX)?.unwrap_or(NEIGHBOURS_DEFAULT);
+        let by = match self.get("by") {
+            None | Some("stream") => Neighbours::Stream,
+            Some("trace") => Neighbours::Trace,
+            Some(other) => {
+                let message = format!("by is {other:?}, and nothing that lines have neighbours in");
+                let expected = ["stream", "trace"].map(str::to_owned).to_vec();
+                return Err(QueryError::Bad { message, position: None, expected });
+            }
+        };
+        let time = self.get("time").map(|text| times::parse(text, UnixNanos::now())).transpose()?;
+        let id = id.parse().map_err(|_| wrong())?;
+        Ok(ContextQuestion { id, time, by, before: around, after: around })
     }
 
     /// A whole number that may be absent.

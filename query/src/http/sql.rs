@@ -11,6 +11,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use model::Reader;
@@ -44,16 +45,33 @@ pub(super) async fn sql(
         expected: vec!["{\"sql\":\"SELECT …\"}".to_owned()],
     })?;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let (format, content_type) = match accept {
-        accept if accept.contains("application/x-ndjson") => (RowFormat::Ndjson, "application/x-ndjson"),
-        accept if accept.contains("text/csv") => (RowFormat::Csv, "text/csv; charset=utf-8"),
-        accept if accept.contains("application/vnd.apache.arrow.stream") => {
-            (RowFormat::Arrow, "application/vnd.apache.arrow.stream")
-        }
+    let format = match accept {
+        accept if accept.contains("application/x-ndjson") => RowFormat::Ndjson,
+        accept if accept.contains("text/csv") => RowFormat::Csv,
+        accept if accept.contains("application/vnd.apache.arrow.stream") => RowFormat::Arrow,
         _ => return Ok(whole(&engine.sql(&reader, &question.sql).await?)),
     };
     let rows = engine.sql_stream(&reader, &question.sql, format).await?;
-    Ok(streamed(rows, content_type, takes_trailers(&headers)))
+    Ok(streamed(rows, content_type(format), takes_trailers(&headers)))
+}
+
+/// Rows of a query in a form, sent as they are produced. What cuts them short ends the body without its end.
+pub async fn sql_rows(
+    engine: &Engine,
+    reader: &Reader,
+    sql: &str,
+    format: RowFormat,
+) -> Result<Response, QueryError> {
+    let rows = engine.sql_stream(reader, sql, format).await?;
+    Ok(streamed(rows, content_type(format), false))
+}
+
+fn content_type(format: RowFormat) -> &'static str {
+    match format {
+        RowFormat::Ndjson => "application/x-ndjson",
+        RowFormat::Csv => "text/csv; charset=utf-8",
+        RowFormat::Arrow => "application/vnd.apache.arrow.stream",
+    }
 }
 
 fn whole(answer: &SqlAnswer) -> Response {
@@ -91,7 +109,8 @@ fn streamed(rows: SqlStream, content_type: &'static str, trailers: bool) -> Resp
             }
         }
     });
-    let body = Body::new(StreamBody::new(frames));
+    // Compression asks again after the end.
+    let body = Body::new(StreamBody::new(frames.fuse()));
     let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
     if trailers {
         response.headers_mut().insert(header::TRAILER, HeaderValue::from(PARTIAL));

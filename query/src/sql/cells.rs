@@ -7,6 +7,7 @@ use base64::Engine as _;
 use model::{UnixNanos, attributes, schema};
 use serde_json::{Map, Value};
 
+use super::SqlAnswer;
 use crate::columns::{Texts, hex};
 use crate::times::rfc3339;
 
@@ -36,6 +37,31 @@ fn type_name(kind: &DataType) -> String {
         DataType::Struct(_) => "struct".to_owned(),
         DataType::Null => "null".to_owned(),
         other => other.to_string().to_lowercase(),
+    }
+}
+
+impl SqlAnswer {
+    /// Name and type of each column, as SCHEMA.md writes types.
+    pub fn columns(&self) -> Vec<(String, String)> {
+        self.schema.fields().iter().map(|field| (field.name().clone(), column_type(field))).collect()
+    }
+
+    /// How many rows there are.
+    pub fn row_count(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The first rows as JSON, as the API answers them.
+    pub fn first_rows(&self, most: usize) -> Vec<Vec<Value>> {
+        let mut rows = Vec::new();
+        for batch in &self.batches {
+            let left = most.saturating_sub(rows.len()).min(batch.num_rows());
+            if left == 0 {
+                break;
+            }
+            rows.extend(json_rows(&batch.slice(0, left)));
+        }
+        rows
     }
 }
 

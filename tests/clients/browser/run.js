@@ -10,6 +10,8 @@ const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
+const { checkPages } = require("./pages.js");
+const { checkSearchPages } = require("./search.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
 const { checkTraces } = require("./trace.js");
 const { asVisitor, violations, withBrowser } = require("./visitor.js");
@@ -139,7 +141,9 @@ async function checkServices(page, checks) {
 /** The form works, and so does each value beside the rows. */
 async function checkSearch(page, checks) {
   await page.goto("/search?tab=logs");
-  await page.getByRole("textbox", { name: "Query" }).fill("service:payment attempt");
+  // With script it is a combobox.
+  await page.locator("#q").fill("service:payment attempt");
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForURL(/q=service/);
   checks.equal("lines about attempts", await page.getByRole("table").locator("tbody tr").count(), 3);
@@ -222,6 +226,8 @@ async function takePictures(browser, server, checks, failing, directory) {
     ["trace-span", `/traces/${failing}?span=${span}`, "light"],
     ["services", "/services", "light"],
     ["search", "/search?tab=logs", "light"],
+    ["search-templates", "/search?tab=templates", "light"],
+    ["status", "/status", "light"],
     ["start", "/start?for=python", "light"],
   ];
   for (const [name, address, theme, fullPage] of pictures) {
@@ -257,6 +263,8 @@ async function main() {
       await checkTraces(browser, server, checks);
       await checkAxe(browser, server, checks, failing, "light");
       await checkAxe(browser, server, checks, failing, "dark");
+      await checkPages(browser, server, checks);
+      await checkSearchPages(browser, server, checks);
       if (asked.directory) {
         await takePictures(browser, server, checks, failing, asked.directory);
       }

@@ -41,7 +41,7 @@ async function withBrowser(body) {
  * Runs `body(page)` as a visitor to `origin`, and then checks what was noted. With `failures`, answers that are no
  * success are expected. If the body fails, a picture of the page is left and named.
  */
-async function asVisitor(browser, { origin, script = true, theme = "light", failures = false, checks, name }, body) {
+async function asVisitor(browser, { origin, script = true, theme = "light", failures = false, permissions = [], checks, name }, body) {
   const context = await browser.newContext({
     baseURL: origin,
     colorScheme: theme,
@@ -50,6 +50,7 @@ async function asVisitor(browser, { origin, script = true, theme = "light", fail
     timezoneId: "UTC",
     viewport: VIEWPORT,
     reducedMotion: "reduce",
+    permissions,
   });
   context.setDefaultTimeout(APPEAR_MS);
   const page = await context.newPage();

@@ -10,6 +10,7 @@ mod offline;
 mod command_line;
 mod cancel;
 mod tail;
+mod hostile;
 mod search_and_sql;
 mod services;
 mod diagnosis;

@@ -152,6 +152,15 @@ fn check_service(server: &Server, when: &str) {
         "{when}"
     );
     about(&answer["series"][0]["p95_ns"], 60e6);
+    assert_eq!(
+        rows(&answer, "versions", &["version", "calls", "errors"]),
+        [json!(["1.0", 1.0, 1.0]), json!(["1.1", 3.0, 0.0])],
+        "{when}"
+    );
+    let cells = answer["heat"]["counts"].as_array().unwrap().iter();
+    let sums: Vec<f64> =
+        cells.map(|counts| counts.as_array().unwrap().iter().filter_map(Value::as_f64).sum()).collect();
+    assert_eq!(sums, [3.0, 1.0], "{when}");
     assert_eq!(rows(&answer, "edges", &EDGE), edges(), "{when}");
     about(&answer["edges"][1]["p95_ns"], 60e6);
     about(&answer["edges"][4]["p95_ns"], 50e6);
@@ -197,6 +206,22 @@ fn check_graph(server: &Server, when: &str) {
     );
     assert_eq!(rows(&answer, "edges", &EDGE), edges(), "{when}");
     assert!(answer["stats"]["partial"].is_null(), "{when}: {answer}");
+    let near = server.api().json("/api/graph?service=shipping&hops=1");
+    assert_eq!(rows(&near, "nodes", &["name"]), [json!(["checkout"]), json!(["shipping"])], "{when}");
+    assert_eq!(rows(&near, "edges", &EDGE), [json!(["checkout", "shipping", "async", 1.0, 0.0])], "{when}");
+    for (path, status) in [
+        ("/api/graph?service=absent", 404),
+        ("/api/graph?service=shipping&hops=4", 400),
+        ("/api/graph?service=shipping&hops=0", 400),
+        ("/api/graph?hops=1", 400),
+        ("/api/compare?vs_low=5&vs_high=5", 400),
+        ("/api/compare?trace=00000000000000000000000000000001", 400),
+        ("/api/compare?trace=x&vs_trace=y", 400),
+        ("/api/compare?limit=1001", 400),
+        ("/api/compare?q=service:checkout&from=0", 200),
+    ] {
+        assert_eq!(server.api().get(path).status, status, "{when}: {path}");
+    }
     let [from, _, to] = MINUTES.map(|second| second + 3_600);
     let empty = server.api().json(&format!("/api/graph?from={from}&to={to}"));
     assert_eq!((&empty["nodes"], &empty["edges"]), (&json!([]), &json!([])), "{when}");

@@ -30,6 +30,8 @@ pub(crate) struct Minutes {
     pub(crate) to: Moment,
     /// How long one bar is.
     pub(crate) step: String,
+    /// What is shaded, and what the triangles are.
+    pub(crate) key: &'static str,
 }
 
 /// One figure over time.
@@ -88,7 +90,15 @@ impl Minutes {
             from: Moment::to_second(from),
             to: Moment::to_second(to),
             step: duration(series.step),
+            key: "the incident is shaded, changes are triangles",
         }
+    }
+}
+
+impl Minutes {
+    /// Says what is shaded, and what the triangles are.
+    pub(crate) fn explained(self, key: &'static str) -> Self {
+        Self { key, ..self }
     }
 }
 

@@ -90,6 +90,23 @@ fn times_are_utc_to_the_nanosecond() {
 }
 
 #[test]
+fn times_are_shown_in_the_zone_of_the_page() {
+    zone::sync_within("Europe/Berlin", || {
+        let moment = Moment::to_second(1_700_000_000_000_000_000).to_string();
+        assert!(moment.starts_with("<time datetime=\"2023-11-14T22:13:20Z\""), "{moment}");
+        assert!(moment.ends_with(">2023-11-14 23:13:20</time>"), "{moment}");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+    });
+    // One clock time of two: the attribute tells them apart.
+    zone::sync_within("Europe/Berlin", || {
+        let first = Moment::to_second(1_698_537_600_000_000_000);
+        let second = Moment::to_second(1_698_541_200_000_000_000);
+        assert_eq!(first.text(), second.text());
+        assert_ne!(first.to_string(), second.to_string());
+    });
+}
+
+#[test]
 fn svg_percentages_are_short() {
     assert_eq!(svg_percent(0.5), "50%");
     assert_eq!(svg_percent(1.0 / 3.0), "33.333%");

@@ -48,6 +48,20 @@ impl ChangeRow {
     }
 }
 
+/// Changes of a service by their time in words, each once: the marks of its charts.
+pub(crate) fn marks<'a>(changes: impl Iterator<Item = &'a Change>, service: &str) -> Vec<(i64, String)> {
+    let of_service = changes.filter(|change| change.service == service);
+    let mut marks: Vec<(i64, String)> = of_service
+        .filter_map(|change| {
+            let words = format!("{} {}", kind(change), words(change));
+            Some((change.time.parse().ok()?, words.trim().to_owned()))
+        })
+        .collect();
+    marks.sort();
+    marks.dedup();
+    marks
+}
+
 /// What was changed, in a word.
 pub(crate) fn kind(change: &Change) -> String {
     match serde_json::to_value(change.kind) {

@@ -9,7 +9,8 @@ use model::{Reader, TimeRange, UnixNanos};
 
 use crate::Ui;
 use crate::address::{Address, and, search, term};
-use crate::format::{count, duration};
+use crate::copy::{self, CopyAs};
+use crate::format::{self, count, duration};
 use crate::pages::changes::ChangeTable;
 use crate::pages::incidents::newest_span;
 use crate::pages::respond;
@@ -61,6 +62,7 @@ struct ExplainPage {
     ways: Vec<(String, &'static str)>,
     /// The same question to the API.
     request: String,
+    copy: CopyAs,
 }
 
 /// The question of the address.
@@ -171,6 +173,21 @@ impl Asked {
         ways
     }
 
+    /// The same question elsewhere.
+    fn copied(&self, visit: &Visit) -> CopyAs {
+        let curl =
+            format!("curl http://{}/api/diagnose -d {}", visit.authority, copy::quoted(&self.request()));
+        let mut command = format!("causeway why{}", copy::flags(self.range.range));
+        if !self.service.is_empty() {
+            command.push_str(&format!(" --service {}", copy::quoted(&self.service)));
+        }
+        if let Some(TimeRange { from: Some(from), to: Some(to) }) = self.vs.as_ref().map(|vs| vs.range) {
+            let (from, to) = (format::rfc3339(from.0), format::rfc3339(to.0));
+            command.push_str(&format!(" --baseline-from {from} --baseline-to {to}"));
+        }
+        CopyAs::new(visit, &self.range).form("curl", curl).form("causeway", command)
+    }
+
     /// The same question to the API.
     fn request(&self) -> String {
         let mut body = serde_json::json!({ "from": self.from.to_string(), "to": self.to.to_string() });
@@ -200,7 +217,7 @@ fn view(
     changes.truncate(CHANGES_MAX);
     let presets = PRESETS.iter().map(|(t, name)| (asked.at(t), *name, *t == asked.range.text));
     ExplainPage {
-        frame: visit.frame("Explain", Section::Incidents, version),
+        frame: visit.frame("Explain", Section::Incidents, version).over(&asked.range),
         t: asked.range.text.clone(),
         service: asked.service.clone(),
         vs: asked.vs.as_ref().map(|vs| vs.text.clone()).unwrap_or_default(),
@@ -218,6 +235,7 @@ fn view(
         more_changes: (more > 0).then(|| format!("{} older ones are not shown.", count(more as u64))),
         ways: asked.ways(diagnosis.status),
         request: asked.request(),
+        copy: asked.copied(visit),
     }
 }
 

@@ -14,6 +14,7 @@ use model::{Reader, UnixNanos};
 use self::charts::Charts;
 use crate::Ui;
 use crate::address::{Address, search, term};
+use crate::copy::{self, CopyAs};
 use crate::format::{Moment, counted, percent};
 use crate::pages::changes::ChangeTable;
 use crate::pages::incidents::{href, lasted, nanos, newest_span, title};
@@ -24,6 +25,7 @@ use crate::problem::{Problem, html};
 use crate::prose::Prose;
 use crate::range::between;
 use crate::visit::{Frame, Section, Visit};
+use crate::zone::{self, Zone};
 
 /// How many affected operations are shown; the rest are counted.
 const OPERATIONS_MAX: usize = 50;
@@ -38,6 +40,7 @@ struct IncidentPage {
     charts: Charts,
     /// Address and text.
     ways: Vec<(String, &'static str)>,
+    copy: CopyAs,
 }
 
 /// What the page and the reports show.
@@ -91,7 +94,13 @@ pub(crate) async fn page(
     Path(name): Path<String>,
     visit: Visit,
 ) -> Response {
-    respond(answer(&ui, &reader, &visit, &name).await, &visit, &ui)
+    let answer = answer(&ui, &reader, &visit, &name);
+    let answer = match Form::of(&name).1 {
+        Form::Page => answer.await,
+        // A report is kept and sent to others: its times are UTC, whatever its first reader prefers.
+        _ => zone::within(Zone::default(), answer).await,
+    };
+    respond(answer, &visit, &ui)
 }
 
 async fn answer(ui: &Ui, reader: &Reader, visit: &Visit, name: &str) -> Result<Response, Problem> {
@@ -136,7 +145,16 @@ impl IncidentPage {
             (search("traces", "status:error", &t), "Failed traces of this time"),
             (Address::new("/explain").with("t", &t).to_string(), "Explain this time again"),
         ];
-        Self { frame: visit.frame(view.title.as_str(), Section::Incidents, version), view, charts, ways }
+        let copy = CopyAs::timeless(visit)
+            .api(visit, &Address::new("/api/incidents").below(&incident.id))
+            .form("causeway", format!("causeway incidents {}", copy::quoted(&incident.id)));
+        Self {
+            frame: visit.frame(view.title.as_str(), Section::Incidents, version),
+            view,
+            charts,
+            ways,
+            copy,
+        }
     }
 }
 

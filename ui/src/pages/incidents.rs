@@ -9,6 +9,7 @@ use model::{Reader, Signal, TimeRange, UnixNanos};
 
 use crate::Ui;
 use crate::address::Address;
+use crate::copy::{self, CopyAs};
 use crate::format::{Moment, counted, duration, percent};
 use crate::pages::respond;
 use crate::pages::rows::ServiceMark;
@@ -31,6 +32,7 @@ struct IncidentsPage {
     range: String,
     /// What was not looked at.
     note: Option<String>,
+    copy: CopyAs,
     /// Whether no incident is stored at all.
     none_ever: bool,
     /// Ranges to choose from: address, name, whether it is this one.
@@ -101,8 +103,11 @@ fn view(
         .iter()
         .map(|(t, name)| (Address::new("/incidents").with("t", t).to_string(), *name, *t == range.text));
     IncidentsPage {
-        frame: visit.frame("Incidents", Section::Incidents, version),
+        frame: visit.frame("Incidents", Section::Incidents, version).over(range),
         table: IncidentTable::new(caption, &shown, newest),
+        copy: CopyAs::new(visit, range)
+            .api(visit, &copy::with_range(Address::new("/api/incidents"), range.range))
+            .form("causeway", format!("causeway incidents{}", copy::flags(range.range))),
         range: words,
         note: (incidents.len() >= INCIDENTS_MAX)
             .then(|| format!("Looked for among the newest {INCIDENTS_MAX} before the end of this time.")),

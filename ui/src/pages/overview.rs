@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use diagnosis::Incident;
+use diagnosis::{Change, Incident};
 use model::{Reader, Signal, TimeRange, UnixNanos};
 use query::rows::{Log, Page, Span, TraceSummary};
 use query::{QueryError, Search, Services};
@@ -12,7 +12,9 @@ use query::{QueryError, Search, Services};
 use crate::Ui;
 use crate::address::search;
 use crate::chart::Histogram;
+use crate::chart::axis::Axis;
 use crate::format::{Moment, count, counted, date_time};
+use crate::pages::changes::ChangeTable;
 use crate::pages::incidents::{IncidentTable, nanos};
 use crate::pages::respond;
 use crate::pages::rows::{LogTable, ServiceTable, TraceTable};
@@ -26,6 +28,8 @@ const SHOWN_MAX: usize = 8;
 const NEWEST_TRACES: usize = 200;
 /// Among how many of the newest incidents open ones are looked for.
 const NEWEST_INCIDENTS: usize = 100;
+/// How many changes stand in the table; all are on the axis.
+const CHANGES_MAX: usize = 8;
 /// The bars of each chart.
 const BARS: usize = 60;
 /// What counts as an error log.
@@ -45,6 +49,11 @@ struct OverviewPage {
     /// When the last incident ended, if there was one.
     calm_since: Option<Moment>,
     services: ServiceTable,
+    /// Changes on one axis of time, and as a table.
+    axis: Axis,
+    changes: ChangeTable,
+    /// Why changes or the hour before are not shown.
+    notes: Vec<String>,
     figures: [Figure; 2],
     failed: TraceTable,
     slow: TraceTable,
@@ -68,6 +77,9 @@ struct Answers {
     incidents: Vec<Incident>,
     newest_span: Option<UnixNanos>,
     services: Services,
+    /// The services in as long a time before.
+    before: Result<Services, QueryError>,
+    changes: Result<Vec<Change>, QueryError>,
     spans: Page<Span>,
     logs: Page<Log>,
     error_logs: Page<Log>,
@@ -121,8 +133,34 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
         Ok((logs, engine.logs(reader, &error_logs).await?, engine.traces(reader, &newest_traces).await?))
     };
     let ((services, spans, failed), (logs, error_logs, newest)) = tokio::try_join!(by_span, by_log)?;
-    let answers = Answers { incidents, newest_span, services, spans, logs, error_logs, failed, newest };
+    let before = ui.engine.services(reader, before(range.range, now)).await;
+    let changes = ui.diagnostics.changes(reader, range.range).await;
+    let answers = Answers {
+        incidents,
+        newest_span,
+        services,
+        before,
+        changes,
+        spans,
+        logs,
+        error_logs,
+        failed,
+        newest,
+    };
     html(&view(visit, ui.version, &range, answers))
+}
+
+/// As long a time just before a range.
+fn before(range: TimeRange, now: UnixNanos) -> TimeRange {
+    let from = range.from.unwrap_or_default();
+    let length = range.to.unwrap_or(now).0.saturating_sub(from.0);
+    TimeRange { from: Some(UnixNanos(from.0.saturating_sub(length))), to: Some(from) }
+}
+
+/// The ends of a range; those that are open are those of the time before which nothing is.
+fn ends(range: &TimeRange) -> (i64, i64) {
+    let from = range.from.map_or(0, |from| from.0);
+    (from, range.to.map_or(from, |to| to.0).max(from.saturating_add(1)))
 }
 
 /// The newest time of several extents; `None` if nothing is stored.
@@ -146,13 +184,33 @@ fn view(visit: &Visit, version: &'static str, range: &Range, answers: Answers) -
     let newest = range.range.to.map(|to| date_time(to.0.saturating_sub(1)));
     let services = answers.services.services.len() as u64;
     let open: Vec<&Incident> = answers.incidents.iter().filter(|incident| incident.end.is_none()).collect();
+    let table = ServiceTable::new(
+        format!("{}, {words}", counted(services, "service")),
+        &answers.services.services,
+        t,
+    );
+    let mut notes = Vec::new();
+    let table = match &answers.before {
+        Ok(before) => table.against(&answers.services.services, &before.services),
+        Err(error) => {
+            notes.push(format!("The hour before could not be read: {error}."));
+            table
+        }
+    };
+    let changes = answers.changes.unwrap_or_else(|error| {
+        notes.push(format!("Changes could not be read: {error}."));
+        Vec::new()
+    });
     OverviewPage {
-        frame: visit.frame("Overview", Section::Overview, version),
+        frame: visit.frame("Overview", Section::Overview, version).over(range),
         range: words.clone(),
-        note: newest.map(|newest| format!("Nothing arrived for the last hour; this is the newest hour that has data, up to {newest} UTC.")),
+        note: newest.map(|newest| format!("Nothing arrived for the last hour; this is the newest hour that has data, up to {newest} {}.", crate::zone::name())),
         incidents: IncidentTable::new("Open incidents", &open, answers.newest_span),
         calm_since: calm_since(&answers.incidents),
-        services: ServiceTable::new(format!("{}, {words}", counted(services, "service")), &answers.services.services, t),
+        services: table,
+        axis: Axis::new(&changes, ends(&answers.services.range)),
+        changes: ChangeTable::new(&changes[..changes.len().min(CHANGES_MAX)]),
+        notes,
         figures: [
             Figure::new("Spans", "spans", "span", &answers.spans, t),
             Figure::new("Logs", "logs", "log", &answers.logs, t),
@@ -189,6 +247,16 @@ mod tests {
     use crate::pages::checks;
     use crate::sample;
 
+    /// The services an hour before: payment was faster, cart was called less, fraud was not there.
+    fn earlier() -> Vec<query::rows::Service> {
+        let mut services = sample::services();
+        services[2].p95_ns = Some(1e8);
+        services[2].error_ratio = 0.001;
+        services[3].rate_per_s /= 2.0;
+        services.pop();
+        services
+    }
+
     fn answers(filled: bool) -> Answers {
         let stats = Stats::default();
         let trace = sample::shop();
@@ -205,9 +273,14 @@ mod tests {
             newest_span: Some(UnixNanos(sample::START + 90_000_000_000)),
             services: Services {
                 services: if filled { sample::services() } else { Vec::new() },
-                range: TimeRange::ALL,
+                range: TimeRange {
+                    from: Some(UnixNanos(sample::START - 3_600_000_000_000)),
+                    to: Some(UnixNanos(sample::START)),
+                },
                 stats,
             },
+            before: Ok(Services { services: earlier(), range: TimeRange::ALL, stats: Stats::default() }),
+            changes: Ok(if filled { sample::incident().changes } else { Vec::new() }),
             spans: sample::page(Vec::new()),
             logs: sample::page(Vec::new()),
             error_logs: sample::page(empty(!filled)),
@@ -232,6 +305,11 @@ mod tests {
             "Slowest of the newest 30 traces",
             "charge failed",
             "checkout",
+            "Deploys and other changes",
+            "class=\"change-up\"",
+            ">×2.0<",
+            ">new<",
+            "rollout 17",
         ] {
             assert!(page.contains(part), "{part}");
         }

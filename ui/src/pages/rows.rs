@@ -1,5 +1,7 @@
 //! Tables of traces, spans, logs and services: the parts that several pages show.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use query::rows::{Log, Service, Span, TraceSummary};
 
@@ -13,6 +15,8 @@ use crate::range::between;
 
 /// How much of a log line stands open in a list, in characters.
 const LINE_CHARS_MAX: usize = 500;
+/// How much of a service's name is shown, in characters.
+const NAME_CHARS_MAX: usize = 200;
 /// How many services of a trace are drawn in a list; the rest are counted.
 const DOTS_MAX: usize = 8;
 /// How far around a log record its context reaches, in nanoseconds.
@@ -21,7 +25,7 @@ const CONTEXT_NS: i64 = 5_000_000_000;
 /// A service by name and colour.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServiceMark {
-    /// Its name.
+    /// Its name, as much of it as is shown.
     pub(crate) name: String,
     /// The number of its colour class.
     pub(crate) colour: usize,
@@ -30,7 +34,11 @@ pub(crate) struct ServiceMark {
 impl ServiceMark {
     /// A service outside a trace.
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), colour: colour::of(name) }
+        let mut shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+        if shown.len() < name.len() {
+            shown.push('…');
+        }
+        Self { name: shown, colour: colour::of(name) }
     }
 }
 
@@ -124,6 +132,10 @@ impl TraceRow {
     }
 }
 
+fn share(part: i64, whole: i64) -> String {
+    svg_percent((part.max(0) as f64 / whole as f64).clamp(0.005, 1.0))
+}
+
 /// Spans, one a row.
 #[derive(Debug, Template)]
 #[template(path = "part/spans.html")]
@@ -162,10 +174,6 @@ impl SpanTable {
         });
         Self { caption: caption.into(), rows: rows.collect() }
     }
-}
-
-fn share(part: i64, whole: i64) -> String {
-    svg_percent((part.max(0) as f64 / whole as f64).clamp(0.005, 1.0))
 }
 
 /// Log records, one a row.
@@ -280,6 +288,8 @@ pub(crate) fn log_context(log: &Log) -> String {
 #[template(path = "part/services.html")]
 pub(crate) struct ServiceTable {
     pub(crate) caption: String,
+    /// Whether rows say how they changed.
+    pub(crate) changes: bool,
     pub(crate) rows: Vec<ServiceRow>,
 }
 
@@ -301,9 +311,13 @@ pub(crate) struct ServiceRow {
     pub(crate) p95_width: String,
     pub(crate) instances: String,
     pub(crate) versions: String,
+    /// Its page.
+    pub(crate) href: String,
     pub(crate) traces: String,
     pub(crate) failed: String,
     pub(crate) logs: String,
+    /// How rate, share of errors and 95th percentile changed: class and words; empty where they hardly did.
+    pub(crate) change: [(&'static str, String); 3],
 }
 
 impl ServiceTable {
@@ -311,8 +325,46 @@ impl ServiceTable {
     pub(crate) fn new(caption: impl Into<String>, services: &[Service], t: &str) -> Self {
         let slowest = services.iter().filter_map(|service| service.p95_ns).fold(1.0, f64::max);
         let rows = services.iter().map(|service| ServiceRow::new(service, t, slowest));
-        Self { caption: caption.into(), rows: rows.collect() }
+        Self { caption: caption.into(), changes: false, rows: rows.collect() }
     }
+
+    /// Says of each row how it changed since as long a time before; the rows are those of `services`.
+    pub(crate) fn against(mut self, services: &[Service], before: &[Service]) -> Self {
+        self.changes = true;
+        let key = |one: &Service| (one.name.clone(), one.namespace.clone(), one.environment.clone());
+        let before: HashMap<_, &Service> = before.iter().map(|one| (key(one), one)).collect();
+        for (row, service) in self.rows.iter_mut().zip(services) {
+            row.change = change(service, before.get(&key(service)).copied());
+        }
+        self
+    }
+}
+
+/// A figure that changed by less than this factor is not named.
+const CHANGE_FACTOR_MIN: f64 = 1.2;
+/// A share of errors that changed by less is not named.
+const CHANGE_SHARE_MIN: f64 = 0.005;
+
+/// How rate, share of errors and 95th percentile changed.
+fn change(now: &Service, before: Option<&Service>) -> [(&'static str, String); 3] {
+    let Some(before) = before else {
+        return [("", "new".to_owned()), ("", String::new()), ("", String::new())];
+    };
+    let factor = |now: f64, before: f64| match before > 0.0 && now > 0.0 {
+        true if now / before >= CHANGE_FACTOR_MIN => (1.0, format!("×{:.1}", now / before)),
+        true if before / now >= CHANGE_FACTOR_MIN => (-1.0, format!("÷{:.1}", before / now)),
+        _ => (0.0, String::new()),
+    };
+    let class = |change: f64| if change > 0.0 { "change-up" } else { "change-down" };
+    // More calls are neither good nor bad.
+    let rate = ("", factor(now.rate_per_s, before.rate_per_s).1);
+    let share = now.error_ratio - before.error_ratio;
+    let errors = match share.abs() >= CHANGE_SHARE_MIN {
+        true => format!("{}{:.1}", if share < 0.0 { "−" } else { "+" }, share.abs() * 100.0),
+        false => String::new(),
+    };
+    let (sign, slower) = factor(now.p95_ns.unwrap_or(0.0), before.p95_ns.unwrap_or(0.0));
+    [rate, (class(share), errors), (class(sign), slower)]
 }
 
 impl ServiceRow {
@@ -334,9 +386,11 @@ impl ServiceRow {
             p95_width: svg_percent((service.p95_ns.unwrap_or(0.0) / slowest).clamp(0.0, 1.0)),
             instances: count(service.instances),
             versions: service.versions.join(", "),
+            href: address::service(service, t),
             traces: search("traces", &name, t),
             failed: search("traces", &format!("{name} status:error"), t),
             logs: search("logs", &name, t),
+            change: Default::default(),
         }
     }
 }

@@ -1,131 +1,60 @@
-//! `/search`: one query bar over traces, spans and logs, with matches over time above and the commonest values
-//! beside.
+//! `/search`: one query bar over traces, spans, logs and their templates, with matches over time above and the commonest
+//! values beside.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `question` | the parts of the address |
+//! | `columns` | which columns a table has |
+//! | `table`, `opened` | rows; a row that is open, with the lines around it |
+//! | `templates` | logs by template |
+//! | `timeline` | matches over time and by value |
+//! | `empty` | why nothing was found |
+//! | `view` | the page of all that |
+//! | `stream` | the same piece by piece, where the whole takes long |
+//!
+//! The whole answer is waited for a moment. Where it takes longer, the frame is sent at once: script then asks for the
+//! rows piece by piece, and a browser without script goes to the address that waits.
 
+mod question;
+mod columns;
+mod table;
+mod opened;
+mod templates;
+mod timeline;
+mod empty;
 mod view;
+mod stream;
+
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use model::{Reader, Signal, TimeRange, UnixNanos};
+use model::{Reader, TimeRange};
 use query::rows::{Log, Page, Span, TraceSummary};
-use query::{QueryError, Search};
+use query::{Advice, QueryError, Search, Templates};
 
 use crate::Ui;
-use crate::address::Address;
 use crate::pages::respond;
 use crate::problem::{Problem, WrongQuery, html};
-use crate::range::Range;
 use crate::visit::Visit;
+use question::{Question, Tab};
+pub(crate) use stream::stream;
 
-/// Rows on a page.
-const ROWS_MAX: usize = 100;
-/// The bars of the histogram.
-const BARS: usize = 60;
-
-/// What is searched for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tab {
-    Traces,
-    Spans,
-    Logs,
-}
-
-impl Tab {
-    /// Each by its word in the address.
-    const ALL: [(&str, Self); 3] = [("traces", Self::Traces), ("spans", Self::Spans), ("logs", Self::Logs)];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Traces => "traces",
-            Self::Spans => "spans",
-            Self::Logs => "logs",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Traces => "Traces",
-            Self::Spans => "Spans",
-            Self::Logs => "Logs",
-        }
-    }
-
-    fn noun(self) -> &'static str {
-        match self {
-            Self::Traces => "trace",
-            Self::Spans => "span",
-            Self::Logs => "log",
-        }
-    }
-
-    /// The table it is read from.
-    fn signal(self) -> Signal {
-        match self {
-            Self::Traces | Self::Spans => Signal::Spans,
-            Self::Logs => Signal::Logs,
-        }
-    }
-
-    /// The keys whose commonest values stand beside the rows, with their titles.
-    fn facets(self) -> [(&'static str, &'static str); 2] {
-        match self {
-            Self::Traces | Self::Spans => [("service", "Service"), ("status", "Status")],
-            Self::Logs => [("service", "Service"), ("severity", "Severity")],
-        }
-    }
-}
-
-/// The question of the address.
-#[derive(Debug, Clone)]
-struct Question {
-    tab: Tab,
-    q: String,
-    range: Range,
-    cursor: String,
-}
-
-impl Question {
-    fn of(visit: &Visit) -> Result<Self, Problem> {
-        Ok(Self {
-            tab: visit.params.choice("tab", &Tab::ALL)?,
-            q: visit.params.text("q")?.to_owned(),
-            range: Range::of(&visit.params, UnixNanos::now())?,
-            cursor: visit.params.text("cursor")?.to_owned(),
-        })
-    }
-
-    fn search(&self) -> Search {
-        Search {
-            q: self.q.clone(),
-            range: self.range.range,
-            limit: ROWS_MAX,
-            cursor: (!self.cursor.is_empty()).then(|| self.cursor.clone()),
-            facets: self.tab.facets().iter().map(|(key, _)| (*key).to_owned()).collect(),
-            histogram: Some(BARS),
-        }
-    }
-
-    /// The address of this question with some parts replaced; a new question begins at its first page.
-    fn href(&self, tab: Tab, q: &str, t: &str) -> String {
-        Address::new("/search").with("tab", tab.word()).with("q", q).with("t", t).to_string()
-    }
-
-    fn href_of_query(&self, q: &str) -> String {
-        self.href(self.tab, q, &self.range.text)
-    }
-
-    fn href_of_time(&self, t: &str) -> String {
-        self.href(self.tab, &self.q, t)
-    }
-}
+/// How long the whole answer is waited for before the frame is sent without it.
+const FIRST_WAIT: Duration = Duration::from_millis(700);
 
 /// Rows of the tab that was asked for.
 enum Found {
     Traces(Page<TraceSummary>),
     Spans(Page<Span>),
     Logs(Page<Log>),
+    Templates(Templates),
 }
+
+/// Where rows of the tab lie in time; `None` if there are none at all.
+type Extent = Option<TimeRange>;
 
 /// Answers the page.
 pub(crate) async fn page(
@@ -136,9 +65,36 @@ pub(crate) async fn page(
     respond(answer(&ui, &reader, &visit).await, &visit, &ui)
 }
 
+/// Answers with one row, open, for the page that has the others.
+pub(crate) async fn row(
+    State(ui): State<Ui>,
+    Extension(reader): Extension<Reader>,
+    visit: Visit,
+) -> Response {
+    let answer = match Question::of(&visit) {
+        Ok(question) => opened::fragment(&ui, &reader, &question).await,
+        Err(problem) => Err(problem),
+    };
+    respond(answer, &visit, &ui)
+}
+
 async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Problem> {
     let question = Question::of(visit)?;
-    let found = match ask(ui, reader, &question).await {
+    let search = question.search();
+    let asked = ask(ui, reader, &question, &search);
+    let wait = match question.whole {
+        None => FIRST_WAIT,
+        Some(_) => Duration::ZERO,
+    };
+    let found = if question.whole == Some(true) || !stream::is_possible(&question) {
+        asked.await
+    } else {
+        match tokio::time::timeout(wait, asked).await {
+            Ok(found) => found,
+            Err(_elapsed) => return html(&view::waiting(visit, ui.version, &question)),
+        }
+    };
+    let found = match found {
         Ok(found) => found,
         Err(error) => {
             let Some(wrong) = WrongQuery::of(&question.q, &error) else { return Err(error.into()) };
@@ -146,21 +102,59 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
             return Ok((StatusCode::BAD_REQUEST, page).into_response());
         }
     };
-    // Only an empty answer needs to know what there is instead.
-    let extent = match found.is_empty() {
-        true => ui.engine.extent(reader, question.tab.signal()).await?,
+    let opened = opened::ask(ui, reader, &question).await?;
+    let nothing = match found.is_empty() {
+        true => Some(nothing(ui, reader, &question).await?),
         false => None,
     };
-    html(&view::found(visit, ui.version, &question, &found, extent))
+    html(&view::found(visit, ui.version, &question, &found, opened, nothing))
 }
 
-async fn ask(ui: &Ui, reader: &Reader, question: &Question) -> Result<Found, QueryError> {
-    let search = question.search();
-    Ok(match question.tab {
-        Tab::Traces => Found::Traces(ui.engine.traces(reader, &search).await?),
-        Tab::Spans => Found::Spans(ui.engine.spans(reader, &search).await?),
-        Tab::Logs => Found::Logs(ui.engine.logs(reader, &search).await?),
+/// What is known where nothing was found: only then is it asked for.
+async fn nothing(ui: &Ui, reader: &Reader, question: &Question) -> Result<(Extent, Advice), QueryError> {
+    let signal = question.tab.signal();
+    let extent = ui.engine.extent(reader, signal).await?;
+    let advice = ui.engine.advice(reader, signal, &question.q, question.range.range).await?;
+    Ok((extent, advice))
+}
+
+async fn ask(ui: &Ui, reader: &Reader, question: &Question, search: &Search) -> Result<Found, QueryError> {
+    let counts = Search { limit: 0, cursor: None, ..search.clone() };
+    let rows = Search { facets: Vec::new(), histogram: None, ..search.clone() };
+    Ok(match (question.tab, question.sort.order) {
+        (Tab::Traces, _) => {
+            let mut page = ui.engine.traces(reader, search).await?;
+            if question.sort.word == "-duration" {
+                page.rows.sort_by_key(|trace| std::cmp::Reverse(trace.duration_ns));
+            }
+            Found::Traces(page)
+        }
+        (Tab::Spans, None) => Found::Spans(ui.engine.spans(reader, search).await?),
+        (Tab::Spans, Some(order)) => {
+            let sorted = ui.engine.spans_by(reader, &rows, order).await?;
+            Found::Spans(beside(sorted, ui.engine.spans(reader, &counts).await?))
+        }
+        (Tab::Logs, None) => Found::Logs(ui.engine.logs(reader, search).await?),
+        (Tab::Logs, Some(order)) => {
+            let sorted = ui.engine.logs_by(reader, &rows, order).await?;
+            Found::Logs(beside(sorted, ui.engine.logs(reader, &counts).await?))
+        }
+        (Tab::Templates, _) => {
+            let newest = question.sort.word == "-first";
+            let limit = if newest { templates::NEWEST_OF } else { search.limit };
+            Found::Templates(ui.engine.templates(reader, &Search { limit, ..rows }).await?)
+        }
     })
+}
+
+/// Rows in one answer with what was counted in another.
+fn beside<T>(rows: Page<T>, counts: Page<T>) -> Page<T> {
+    let partial = rows.stats.partial.clone().or(counts.stats.partial);
+    let mut stats = rows.stats;
+    stats.partial = partial;
+    stats.rows_scanned += counts.stats.rows_scanned;
+    stats.elapsed_ms += counts.stats.elapsed_ms;
+    Page { stats, total: counts.total, facets: counts.facets, histogram: counts.histogram, ..rows }
 }
 
 impl Found {
@@ -169,9 +163,7 @@ impl Found {
             Self::Traces(page) => page.rows.is_empty(),
             Self::Spans(page) => page.rows.is_empty(),
             Self::Logs(page) => page.rows.is_empty(),
+            Self::Templates(answer) => answer.templates.is_empty(),
         }
     }
 }
-
-/// Where rows of the tab lie in time; `None` if there are none at all.
-type Extent = Option<TimeRange>;

@@ -8,6 +8,8 @@ use model::{Reader, Signal, UnixNanos};
 use query::Services;
 
 use crate::Ui;
+use crate::address::Address;
+use crate::copy::{self, CopyAs};
 use crate::format::counted;
 use crate::pages::respond;
 use crate::pages::rows::ServiceTable;
@@ -24,6 +26,7 @@ struct ServicesPage {
     range: String,
     /// Why another range than the last hour is shown, or what it really covers.
     note: Option<String>,
+    copy: CopyAs,
     /// Ranges to choose from: address, name, whether it is this one.
     presets: Vec<(String, &'static str, bool)>,
 }
@@ -63,12 +66,26 @@ fn view(visit: &Visit, version: &'static str, services: &Services, range: &Range
     let covered = (range.range.whole_minutes() != services.range)
         .then(|| format!("Covers {}.", range::words(&services.range)));
     ServicesPage {
-        frame: visit.frame("Services", Section::Services, version),
+        frame: visit.frame("Services", Section::Services, version).over(range),
         table: ServiceTable::new(caption, &services.services, &range.text),
         range: words,
         note: partial.or(covered),
+        copy: copied(visit, range),
         presets: presets.collect(),
     }
+}
+
+/// The same question elsewhere.
+fn copied(visit: &Visit, range: &Range) -> CopyAs {
+    let sql = format!(
+        "SELECT service_name, sum(calls) AS calls, sum(errors) AS errors, quantile_merge(duration, 0.95) AS p95_ns \
+         FROM red WHERE entry{} GROUP BY service_name ORDER BY calls DESC",
+        copy::sql_range("time", range.range)
+    );
+    CopyAs::new(visit, range)
+        .api(visit, &copy::with_range(Address::new("/api/services"), range.range))
+        .form("causeway", format!("causeway services{}", copy::flags(range.range)))
+        .form("SQL", sql)
 }
 
 #[cfg(test)]

@@ -202,10 +202,11 @@ pub(crate) fn target(target: &Value) -> String {
 pub(crate) fn baseline(baseline: &Baseline) -> String {
     let time = |text: &str| text.parse().map_or_else(|_| text.to_owned(), date_time);
     format!(
-        "{} between {} and {} UTC: {}",
+        "{} between {} and {} {}: {}",
         counted(baseline.minutes as u64, "minute"),
         time(&baseline.from),
         time(&baseline.to),
+        crate::zone::name(),
         baseline.why
     )
 }

@@ -175,3 +175,44 @@ fn the_newest_minutes_are_joined() {
         assert_eq!(window, TimeRange { from: expected.map(UnixNanos), to: None }, "{minutes:?}");
     }
 }
+
+#[test]
+fn the_surroundings_of_a_service_reach_so_many_calls() {
+    let node = |name: &str| Node { name: name.to_owned(), kind: SERVICE.to_owned() };
+    let edge = |from: &str, to: &str| Edge {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        kind: CALL.to_owned(),
+        calls: 1.0,
+        errors: 0.0,
+        p95_ns: None,
+    };
+    let graph = Graph {
+        nodes: ["a", "b", "c", "d", "far"].map(node).into(),
+        edges: vec![edge("a", "b"), edge("b", "c"), edge("c", "d"), edge("d", "d")],
+        range: TimeRange::ALL,
+        stats: Default::default(),
+    };
+    let around = |service: Option<&str>, hops| {
+        let question = GraphQuestion { range: TimeRange::ALL, service: service.map(str::to_owned), hops };
+        question.check()?;
+        graph.clone().around(&question).map(|graph| {
+            let names: Vec<String> = graph.nodes.into_iter().map(|node| node.name).collect();
+            (names.concat(), graph.edges.len())
+        })
+    };
+    for (service, hops, names, edges) in [
+        (None, 0, "abcdfar", 4),
+        (Some("a"), 1, "ab", 1),
+        (Some("a"), 3, "abcd", 4),
+        (Some("d"), 1, "cd", 2),
+        (Some("b"), 1, "abc", 2),
+        (Some("far"), 3, "far", 0),
+    ] {
+        assert_eq!(around(service, hops).unwrap(), (names.to_owned(), edges), "{service:?} {hops}");
+    }
+    assert!(matches!(around(Some("none"), 1), Err(QueryError::NotFound(_))));
+    for hops in [0, HOPS_MAX + 1] {
+        assert!(matches!(around(Some("a"), hops), Err(QueryError::Bad { .. })), "{hops}");
+    }
+}

@@ -151,7 +151,7 @@ struct Sessions<'a> {
 
 impl<'a> Sessions<'a> {
     fn new(fixture: &'a Fixture) -> Self {
-        let threads = Arc::new(Threads::new(0).unwrap());
+        let threads = Arc::new(Threads::new(0, Arc::default()).unwrap());
         let engine =
             || SqlEngine::new(Arc::clone(&fixture.budget), Arc::clone(&threads), Limits::default()).unwrap();
         Self { fixture, planner: engine(), worker: engine() }

@@ -22,7 +22,7 @@ fn caches_full_to_the_brim_still_take_what_is_used() {
     }
     assert!(budget.reserved_for(Purpose::Caches) > share / 2);
     for cache in &caches {
-        for _ in 0..20 {
+        for _ in 0..200 {
             if cache.get("often").is_none() {
                 cache.keep("often", MIB / 4);
             }

@@ -82,7 +82,7 @@ mod tests {
         check(Fault::Error, json!({ "type": "code", "from": to, "to": from }), false);
         check(Fault::Error, json!({ "type": "code", "from": null, "to": null }), false);
         check(Fault::Lock, json!({ "type": "operation", "operation": "POST /reservations" }), true);
-        check(Fault::SlowQuery, json!({ "type": "edge", "from": "orders", "to": "orders-db" }), true);
+        check(Fault::SlowQuery, json!({ "type": "edge", "from": "orders", "to": "postgresql/shop" }), true);
         check(Fault::SlowQuery, json!({ "type": "edge", "from": "orders", "to": null }), false);
         check(Fault::BadDeploy, json!({ "type": "version", "version": "2.4.0" }), true);
         check(Fault::BadDeploy, json!({ "type": "version", "version": "2.3.4" }), false);

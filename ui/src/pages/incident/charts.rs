@@ -1,6 +1,6 @@
 //! The services of an incident over its time, and some time before and after.
 
-use diagnosis::{Change, Incident};
+use diagnosis::Incident;
 use model::{Reader, TimeRange, UnixNanos};
 use query::{QueryError, ServiceDetail, ServiceQuestion};
 
@@ -8,8 +8,7 @@ use crate::Ui;
 use crate::address::{Address, search, term};
 use crate::chart::minutes::{Minutes, Series};
 use crate::format::{counted, duration};
-use crate::pages::changes;
-use crate::pages::incidents::nanos;
+use crate::pages::changes::marks;
 use crate::pages::rows::ServiceMark;
 use crate::range::between;
 
@@ -95,20 +94,6 @@ fn notes(incident: &Incident, window: (i64, i64)) -> Vec<String> {
     let time = (length > DURING_MAX)
         .then(|| format!("The first {} of the incident are charted.", duration(DURING_MAX)));
     services.into_iter().chain(time).collect()
-}
-
-/// Changes of a service by their time, each once.
-fn marks<'a>(changes: impl Iterator<Item = &'a Change>, service: &str) -> Vec<(i64, String)> {
-    let of_service = changes.filter(|change| change.service == service);
-    let mut marks: Vec<(i64, String)> = of_service
-        .filter_map(|change| {
-            let words = format!("{} {}", changes::kind(change), changes::words(change));
-            Some((nanos(&change.time)?, words.trim().to_owned()))
-        })
-        .collect();
-    marks.sort();
-    marks.dedup();
-    marks
 }
 
 impl ServiceCharts {

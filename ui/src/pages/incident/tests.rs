@@ -26,6 +26,8 @@ fn detail() -> ServiceDetail {
         operations: Vec::new(),
         instances: Vec::new(),
         series: points.collect(),
+        heat: query::Heat::default(),
+        versions: Vec::new(),
         step_ns: MINUTE,
         edges: Vec::new(),
         range: model::TimeRange::ALL,

@@ -1,83 +1,88 @@
 //! What the search page shows.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
-use query::rows::{FacetValue, Page, Stats};
+use query::Advice;
+use query::rows::{Bucket, Page, Stats};
 
-use super::{Extent, Found, Question, Tab};
-use crate::address::{Address, and, term};
-use crate::chart::Histogram;
-use crate::format::{count, counted, svg_percent};
-use crate::pages::rows::{LogTable, SpanTable, TraceTable};
+use super::columns;
+use super::empty::Empty;
+use super::opened::Opened;
+use super::question::{Question, Tab};
+use super::table::Table;
+use super::templates::{self, TemplateTable};
+use super::timeline::{Facets, Timeline};
+use super::{Extent, Found};
+use crate::address::Address;
+use crate::format::{count, counted};
 use crate::problem::WrongQuery;
-use crate::range::{self, PRESETS, Range};
+use crate::range::PRESETS;
 use crate::visit::{Frame, Section, Visit};
 
-/// How many values of a facet are shown.
-const FACET_VALUES_MAX: usize = 12;
+/// How many keys of attributes are offered as columns.
+const OFFERED_MAX: usize = 24;
 
 #[derive(Template)]
 #[template(path = "search.html")]
 pub(super) struct SearchPage {
     frame: Frame,
     tab: &'static str,
+    /// What is followed live, if anything can be.
+    live: Option<&'static str>,
+    /// What is completed: `logs`, `spans` or `traces`.
+    completed: &'static str,
     /// Address, title, whether it is this one.
     tabs: Vec<(String, &'static str, bool)>,
     q: String,
     t: String,
     range: String,
+    /// What the form carries along.
+    carried: Vec<(&'static str, String)>,
     /// The diagnosis of this time, if it is a certain one.
     explain: Option<String>,
     presets: Vec<(String, &'static str, bool)>,
     wrong: Option<WrongQuery>,
+    /// Where the rows come from piece by piece, and the address that waits for all of them.
+    waiting: Option<(String, String)>,
+    columns: Option<ColumnMenu>,
     results: Option<Results>,
+    /// The rows' table where they are still to come.
+    coming: Option<Table>,
+}
+
+/// The menu of columns.
+struct ColumnMenu {
+    columns: Vec<columns::Shown>,
+    /// Further fields and keys: name, address.
+    offered: Vec<(String, String)>,
+    usual: Option<String>,
+    /// What a form for another key begins with, and what it carries along.
+    so_far: String,
+    carried: Vec<(&'static str, String)>,
 }
 
 /// What an answered question adds.
 struct Results {
-    table: Table,
-    histogram: Option<Histogram>,
-    facets: Vec<Facet>,
+    body: Body,
+    timeline: Option<Timeline>,
+    facets: Facets,
     /// How many match and are shown.
     summary: String,
     /// What it cost.
     cost: String,
     /// Why the answer is cut short.
     partial: Option<String>,
-    /// The next page.
-    older: Option<String>,
+    /// The next page, and what it is called.
+    older: Option<(String, &'static str)>,
     /// Back to the first page.
-    newest: Option<String>,
+    first: Option<String>,
     empty: Option<Empty>,
+    /// The open row, where it is not among the rows.
+    opened: Option<Opened>,
 }
 
-enum Table {
-    Traces(TraceTable),
-    Spans(SpanTable),
-    Logs(LogTable),
-}
-
-struct Facet {
-    title: &'static str,
-    values: Vec<Value>,
-}
-
-struct Value {
-    text: String,
-    count: String,
-    width: String,
-    only: String,
-    without: String,
-}
-
-/// Why nothing was found, and what to do.
-#[derive(Debug, PartialEq)]
-struct Empty {
-    searched: String,
-    cause: String,
-    /// Address and text.
-    ways: Vec<(String, &'static str)>,
+enum Body {
+    Rows(Table),
+    Templates(TemplateTable),
 }
 
 /// The page of a query that is wrong.
@@ -90,84 +95,174 @@ pub(super) fn wrong(
     SearchPage { wrong: Some(wrong), ..bare(visit, version, question) }
 }
 
+/// The page of an answer that takes longer than the frame.
+pub(super) fn waiting(visit: &Visit, version: &'static str, question: &Question) -> SearchPage {
+    let whole = question.address_at("/search").with("whole", "1").to_string();
+    let coming = match question.tab {
+        Tab::Traces => Table::traces(question, &[]),
+        Tab::Spans => Table::spans(question, &[]),
+        _ => Table::logs(question, &[]),
+    };
+    let pieces = question.address_at("/search/stream").to_string();
+    SearchPage {
+        waiting: Some((pieces, whole)),
+        coming: Some(coming),
+        columns: Some(ColumnMenu::new(question, &[])),
+        ..bare(visit, version, question)
+    }
+}
+
 /// The page of an answer.
 pub(super) fn found(
     visit: &Visit,
     version: &'static str,
     question: &Question,
     found: &Found,
-    extent: Extent,
+    opened: Option<Opened>,
+    nothing: Option<(Extent, Advice)>,
 ) -> SearchPage {
-    let results = match found {
-        Found::Traces(page) => Results::new(
-            question,
-            page,
-            Table::Traces(TraceTable::new("Traces, newest first", &page.rows)),
-            extent,
-        ),
-        Found::Spans(page) => Results::new(
-            question,
-            page,
-            Table::Spans(SpanTable::new("Spans, newest first", &page.rows)),
-            extent,
-        ),
-        Found::Logs(page) => {
-            Results::new(question, page, Table::Logs(LogTable::new("Logs, newest first", &page.rows)), extent)
+    let empty = nothing.map(|(extent, advice)| Empty::new(question, extent, &advice));
+    let (results, keys) = match found {
+        Found::Traces(answer) => {
+            (Results::new(question, answer, Table::traces(question, &answer.rows), opened), Some(Vec::new()))
         }
+        Found::Spans(answer) => {
+            let keys = answer.rows.iter().flat_map(|span| span.attributes.keys().chain(span.resource.keys()));
+            let table = Table::spans(question, &answer.rows);
+            (Results::new(question, answer, table, opened), Some(commonest(keys)))
+        }
+        Found::Logs(answer) => {
+            let keys = answer.rows.iter().flat_map(|log| log.attributes.keys().chain(log.resource.keys()));
+            let table = Table::logs(question, &answer.rows);
+            (Results::new(question, answer, table, opened), Some(commonest(keys)))
+        }
+        Found::Templates(answer) => (Results::templates(question, answer), None),
     };
-    SearchPage { results: Some(results), ..bare(visit, version, question) }
+    SearchPage {
+        columns: keys.map(|keys| ColumnMenu::new(question, &keys)),
+        results: Some(Results { empty, ..results }),
+        ..bare(visit, version, question)
+    }
+}
+
+/// Keys, those that most rows have first.
+fn commonest<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut counts: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    keys.for_each(|key| *counts.entry(key).or_default() += 1);
+    let mut keys: Vec<(&str, usize)> = counts.into_iter().collect();
+    keys.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    keys.into_iter().map(|(key, _)| key).take(OFFERED_MAX).collect()
 }
 
 fn bare(visit: &Visit, version: &'static str, question: &Question) -> SearchPage {
     let t = &question.range.text;
-    let tabs = Tab::ALL
-        .iter()
-        .map(|(_, tab)| (question.href(*tab, &question.q, t), tab.title(), *tab == question.tab));
+    let tabs =
+        Tab::ALL.iter().map(|(_, tab)| (question.href_of_tab(*tab), tab.title(), *tab == question.tab));
     let presets =
         PRESETS.iter().map(|(t, name)| (question.href_of_time(t), *name, *t == question.range.text));
     SearchPage {
         frame: visit.frame(question.tab.title(), Section::Search, version),
         tab: question.tab.word(),
+        live: match question.tab {
+            Tab::Logs => Some("logs"),
+            Tab::Spans => Some("spans"),
+            Tab::Traces | Tab::Templates => None,
+        },
+        completed: match question.tab {
+            Tab::Logs | Tab::Templates => "logs",
+            Tab::Spans => "spans",
+            Tab::Traces => "traces",
+        },
         tabs: tabs.collect(),
         q: question.q.clone(),
         t: t.clone(),
         range: question.range.words(),
+        carried: question.carried(&["q", "t"]),
         explain: (!t.is_empty()).then(|| Address::new("/explain").with("t", t).to_string()),
         presets: presets.collect(),
         wrong: None,
+        waiting: None,
+        columns: None,
         results: None,
+        coming: None,
     }
 }
 
-impl Results {
-    fn new<T>(question: &Question, page: &Page<T>, table: Table, extent: Extent) -> Self {
-        let noun = question.tab.noun();
-        let buckets = page.histogram.as_deref().unwrap_or_default();
-        let shown = page.rows.len() as u64;
-        let summary = match page.total {
-            Some(total) => format!("{} · {} shown, newest first", counted(total, noun), count(shown)),
-            None => format!("{} shown, newest first", counted(shown, noun)),
-        };
-        let older = page.cursor.as_ref().map(|cursor| {
-            let address = Address::new("/search").with("tab", question.tab.word()).with("q", &question.q);
-            address.with("t", &question.range.text).with("cursor", cursor).to_string()
-        });
-        let later = !question.cursor.is_empty();
+impl ColumnMenu {
+    fn new(question: &Question, keys: &[&str]) -> Self {
+        let fields = columns::fields(question.tab).iter().map(|field| (field.title, field.key));
+        let keys = keys.iter().map(|key| (*key, *key));
+        let offered = fields
+            .chain(keys)
+            .filter_map(|(name, key)| Some((name.to_owned(), columns::with(question, key)?)));
         Self {
-            table,
-            histogram: Histogram::new("matches", noun, buckets, |t| question.href_of_time(t)),
-            facets: facets(question, page.facets.as_ref()),
-            summary,
-            cost: cost(&page.stats),
-            partial: page.stats.partial.as_ref().map(|partial| partial.reason.clone()),
-            older,
-            newest: later.then(|| question.href_of_query(&question.q)),
-            empty: page.rows.is_empty().then(|| Empty::new(question, extent)),
+            columns: columns::shown(question),
+            offered: offered.collect(),
+            usual: columns::usual(question),
+            so_far: columns::so_far(question),
+            carried: question.carried(&["cols"]),
         }
     }
 }
 
-fn cost(stats: &Stats) -> String {
+impl Results {
+    fn new<T>(question: &Question, page: &Page<T>, mut table: Table, opened: Option<Opened>) -> Self {
+        let opened = table.open(question, opened);
+        let buckets: &[Bucket] = page.histogram.as_deref().unwrap_or_default();
+        let shown = page.rows.len() as u64;
+        let older = page.cursor.as_ref().map(|cursor| {
+            let next = question.with(|other| cursor.clone_into(&mut other.cursor));
+            let name = if question.sort.word == "-time" { "Older" } else { "Further" };
+            (next.href(), name)
+        });
+        Self {
+            body: Body::Rows(table),
+            timeline: Timeline::new(question, buckets),
+            facets: Facets::new(question, page.facets.as_ref()),
+            summary: summary(question, page.total, shown),
+            cost: cost(&page.stats),
+            partial: page.stats.partial.as_ref().map(|partial| partial.reason.clone()),
+            older,
+            first: (!question.cursor.is_empty()).then(|| question.with(|_| ()).href()),
+            empty: None,
+            opened,
+        }
+    }
+
+    fn templates(question: &Question, answer: &query::Templates) -> Self {
+        let more = answer.cursor.as_ref().filter(|_| question.sort.word != "-first");
+        Self {
+            body: Body::Templates(TemplateTable::new(question, answer)),
+            timeline: None,
+            facets: Facets { facets: Vec::new() },
+            summary: templates::covered(answer),
+            cost: cost(&answer.stats),
+            partial: answer.stats.partial.as_ref().map(|partial| partial.reason.clone()),
+            older: more.map(|cursor| {
+                (question.with(|other| cursor.clone_into(&mut other.cursor)).href(), "Further")
+            }),
+            first: (!question.cursor.is_empty()).then(|| question.with(|_| ()).href()),
+            empty: None,
+            opened: None,
+        }
+    }
+}
+
+/// How many match and are shown.
+pub(super) fn summary(question: &Question, total: Option<u64>, shown: u64) -> String {
+    let order = question.sort.name;
+    match total {
+        // Of traces the spans are counted that match.
+        Some(total) if question.tab == Tab::Traces => {
+            format!("{} match · {} shown, {order}", counted(total, "span"), counted(shown, "trace"))
+        }
+        Some(total) => format!("{} · {} shown, {order}", counted(total, question.tab.noun()), count(shown)),
+        None => format!("{} shown, {order}", counted(shown, question.tab.noun())),
+    }
+}
+
+/// What an answer cost.
+pub(super) fn cost(stats: &Stats) -> String {
     format!(
         "read {} in {} ms, {} of {} opened",
         counted(stats.rows_scanned, "row"),
@@ -177,158 +272,5 @@ fn cost(stats: &Stats) -> String {
     )
 }
 
-fn facets(question: &Question, facets: Option<&BTreeMap<String, Vec<FacetValue>>>) -> Vec<Facet> {
-    let Some(facets) = facets else { return Vec::new() };
-    let shown = question.tab.facets().into_iter().filter_map(|(key, title)| {
-        let values = facets.get(key).filter(|values| !values.is_empty())?;
-        let most = values.iter().map(|value| value.count).max().unwrap_or(1).max(1);
-        let values = values.iter().take(FACET_VALUES_MAX).map(|value| {
-            let term = term(key, &value.value);
-            Value {
-                text: value.value.clone(),
-                count: count(value.count),
-                width: svg_percent(value.count as f64 / most as f64),
-                only: question.href_of_query(&and(&question.q, &term)),
-                without: question.href_of_query(&and(&question.q, &format!("NOT {term}"))),
-            }
-        });
-        Some(Facet { title, values: values.collect() })
-    });
-    shown.collect()
-}
-
-impl Empty {
-    fn new(question: &Question, extent: Extent) -> Self {
-        let noun = question.tab.noun();
-        let everything = question.range.text.is_empty();
-        let what = if question.q.trim().is_empty() {
-            format!("Looked for any {noun}")
-        } else {
-            format!("Looked for {noun}s that match {}", question.q.trim())
-        };
-        let searched = format!("{what}, {}.", question.range.words());
-        let Some(extent) = extent else {
-            let cause = format!("No {noun}s are stored yet.");
-            return Self { searched, cause, ways: vec![("/start".to_owned(), "How to send some")] };
-        };
-        let stored = range::words(&extent);
-        let inside =
-            question.range.range.overlaps(extent.from.unwrap_or_default(), extent.to.unwrap_or_default());
-        let mut ways = Vec::new();
-        if !everything {
-            ways.push((question.href_of_time(""), "Search everything stored"));
-        }
-        if !inside && let Some(newest) = extent.to {
-            let hour = Range::newest_hour(newest, model::UnixNanos(i64::MAX));
-            ways.push((question.href_of_time(&hour.text), "Search the newest hour that has data"));
-        }
-        if !question.q.trim().is_empty() {
-            ways.push((question.href_of_query(""), "Drop the query"));
-        }
-        if !question.cursor.is_empty() {
-            ways.push((question.href_of_query(&question.q), "Back to the newest"));
-        }
-        let cause = if inside {
-            format!(
-                "There are {noun}s at that time, but none matches. Stored: {stored}. Words match whole words; values match exactly, * is a wildcard."
-            )
-        } else {
-            format!("The {noun}s that are stored lie outside that time: {stored}.")
-        };
-        Self { searched, cause, ways }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use model::{TimeRange, UnixNanos};
-    use query::QueryError;
-
-    use super::*;
-    use crate::pages::checks;
-    use crate::sample;
-
-    fn asked(address: &str) -> (Visit, Question) {
-        let visit = checks::visit(address);
-        let question = Question::of(&visit).unwrap();
-        (visit, question)
-    }
-
-    fn rendered(name: &str, address: &str, answer: Found, extent: Extent) -> String {
-        let (visit, question) = asked(address);
-        let page = found(&visit, "0.1.0", &question, &answer, extent).render().unwrap();
-        checks::is_sound(name, &page);
-        page
-    }
-
-    #[test]
-    fn logs_lead_to_their_trace_and_unfold() {
-        let mut logs = sample::shop().logs;
-        logs.extend(sample::hostile_logs());
-        let page =
-            rendered("search-logs", "/search?tab=logs&t=now-1h", Found::Logs(sample::page(logs)), None);
-        for part in [
-            "charge failed",
-            "3,339 logs",
-            "?span=",
-            "<details",
-            "code.line.number",
-            "cursor=1763715600-42",
-            "/explain?t=now-1h",
-        ] {
-            assert!(page.contains(part), "{part}");
-        }
-    }
-
-    #[test]
-    fn traces_and_spans_are_listed() {
-        let traces = Found::Traces(sample::page(sample::summaries()));
-        let page = rendered("search-traces", "/search?q=service:checkout", traces, None);
-        assert!(!page.contains("/explain"), "everything is no window");
-        // A facet narrows the query that is there.
-        assert!(page.contains("q=service%3Acheckout%20status%3Aerror"));
-        assert!(page.contains("q=service%3Acheckout%20NOT%20status%3Aerror"));
-        let mut spans = sample::shop().spans;
-        spans.extend(sample::hostile_trace().spans);
-        let page =
-            rendered("search-spans", "/search?tab=spans&cursor=x", Found::Spans(sample::page(spans)), None);
-        assert!(page.contains("Checkout/PlaceOrder"));
-        assert!(page.contains("Newest"));
-    }
-
-    #[test]
-    fn a_wrong_query_is_marked() {
-        let (visit, question) = asked("/search?q=service:%22a%20%3Cscript%3E");
-        let error = QueryError::bad("a quote is not closed", 8, &["\""]);
-        let wrong_query = WrongQuery::of(&question.q, &error).unwrap();
-        let page = wrong(&visit, "0.1.0", &question, wrong_query).render().unwrap();
-        checks::is_sound("search-wrong", &page);
-        assert!(page.contains("a quote is not closed"));
-        assert!(page.contains("service:<mark>&#34;</mark>a &#60;script&#62;"), "{page}");
-    }
-
-    #[test]
-    fn nothing_found_names_the_nearest_cause() {
-        let extent = Some(TimeRange { from: Some(UnixNanos(0)), to: Some(UnixNanos(10_000_000_000)) });
-        let cases = [
-            ("/search?tab=logs", None, "No logs are stored yet", "/start"),
-            ("/search?tab=logs&t=now-1h", extent, "outside that time", "1969-12-31T23"),
-            ("/search?tab=logs&q=a%3Cb", extent, "none matches", "/search?tab=logs\""),
-            ("/search?tab=logs&t=0..5&q=a", extent, "none matches", "Search everything stored"),
-        ];
-        for (number, (address, extent, cause, way)) in cases.into_iter().enumerate() {
-            let mut empty = sample::page(Vec::new());
-            (empty.cursor, empty.total, empty.facets, empty.histogram) = (None, Some(0), None, None);
-            let page = rendered(&format!("search-empty-{number}"), address, Found::Logs(empty), extent);
-            assert!(page.contains(cause), "{cause}");
-            assert!(page.contains(way), "{way}");
-        }
-    }
-
-    #[test]
-    fn wrong_parameters_are_refused() {
-        for address in ["/search?tab=pink", "/search?t=yesterday", "/search?q=a&q=b"] {
-            assert!(Question::of(&checks::visit(address)).is_err(), "{address}");
-        }
-    }
-}
+mod tests;
