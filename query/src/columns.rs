@@ -132,6 +132,19 @@ impl<'a> Texts<'a> {
         found.unwrap_or(Self::None)
     }
 
+    /// Whether equal keys are equal texts.
+    pub(crate) fn is_dictionary(self) -> bool {
+        matches!(self, Self::Dictionary(..))
+    }
+
+    /// The key of a row in the dictionary; `None` if null, or without a dictionary.
+    pub(crate) fn key(self, row: usize) -> Option<usize> {
+        match self {
+            Self::Dictionary(keys, _) if keys.is_valid(row) => usize::try_from(keys.value(row)).ok(),
+            _ => None,
+        }
+    }
+
     /// The text of a row; `None` if null.
     pub(crate) fn get(self, row: usize) -> Option<&'a str> {
         match self {

@@ -7,6 +7,7 @@ mod chains;
 mod resolve;
 mod trace_list;
 mod traces;
+mod outline;
 mod calls;
 mod services;
 mod complete;
@@ -57,6 +58,10 @@ pub use context::{Context, ContextQuestion, NEIGHBOURS_MAX, Neighbours};
 pub use gathering::{Gathered, Gathering};
 pub use graph::{GraphQuestion, HOPS_MAX};
 pub use heat::Heat;
+use outline::Outlines;
+pub use outline::{
+    DETAILS_MAX, DecodedOutline, Found, OUTLINE_ROWS_MAX, Outline, Sought, Token, TraceRows, TraceSize,
+};
 use resolve::Need;
 pub use service::ServiceQuestion;
 pub use sorted::Order;
@@ -180,6 +185,8 @@ pub struct Engine {
     threads: Arc<Threads>,
     sql: SqlEngine,
     tails: Tails,
+    /// Outlines of traces that were asked for last.
+    outlines: Outlines,
     watch: status::Watch,
 }
 
@@ -196,6 +203,7 @@ impl Engine {
             threads,
             sql,
             tails: Tails::default(),
+            outlines: Outlines::default(),
             watch: status::Watch::default(),
         })
     }

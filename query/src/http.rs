@@ -4,6 +4,7 @@
 mod params;
 mod answer;
 mod tail;
+mod outline;
 mod compare;
 mod sql;
 
@@ -34,6 +35,10 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/spans", get(spans))
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
+        .route("/api/traces/{id}/outline", get(outline::outline))
+        .route("/api/traces/{id}/rows", get(outline::rows))
+        .route("/api/traces/{id}/find", get(outline::find))
+        .route("/api/traces/{id}/size", get(outline::size))
         .route("/api/complete", get(complete))
         .route("/api/templates", get(templates))
         .route("/api/services", get(services))

@@ -170,6 +170,44 @@ pub struct Trace {
     pub truncated: bool,
 }
 
+/// What is behind a row of a trace's outline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceRow {
+    /// The number of the row, from 0.
+    pub row: u64,
+    /// What it is.
+    #[serde(flatten)]
+    pub detail: RowDetail,
+}
+
+/// A row of a trace's outline, by its sort.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowDetail {
+    /// A span.
+    Span(Span),
+    /// A log record.
+    Log(Log),
+    /// An event of a span.
+    Event {
+        /// The span.
+        span_id: String,
+        /// The number of the span's row.
+        row: u64,
+        /// The number of the event among the span's.
+        number: u64,
+        /// The event.
+        event: Event,
+    },
+    /// A span that is named as a parent and not stored.
+    Missing {
+        /// The span.
+        span_id: String,
+    },
+    /// Spans that are each other's ancestors hang here, cut at the earliest.
+    Cycle,
+}
+
 /// A service by rate, errors and duration of the calls it answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {

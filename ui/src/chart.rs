@@ -1,4 +1,4 @@
-//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the strip and axis of a trace; in `minutes` and
+//! Pictures drawn by the server, as SVG attributes: the histogram over time, and the axis of a trace; in `minutes` and
 //! `heat` a service over time.
 
 pub(crate) mod minutes;
@@ -6,9 +6,8 @@ pub(crate) mod heat;
 pub(crate) mod axis;
 
 use askama::Template;
-use query::rows::{Bucket, Trace};
+use query::rows::Bucket;
 
-use crate::colour::Palette;
 use crate::format::{self, Moment, count, counted, svg_percent};
 use crate::range::between;
 
@@ -170,87 +169,9 @@ fn axis_label(nanos: i64) -> String {
     format!("{value} {unit}")
 }
 
-/// How many places across the strip has.
-const STRIP_COLUMNS: usize = 480;
-/// How many levels it shows; deeper spans share the last.
-const STRIP_LEVELS: usize = 9;
-/// The height of a level.
-const STRIP_LEVEL_HEIGHT: usize = 4;
-
-/// A picture of the whole trace: by level, the longest span that wins each place.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Strip {
-    /// What is drawn.
-    pub(crate) blocks: Vec<Block>,
-    /// Where spans failed.
-    pub(crate) errors: Vec<String>,
-    /// How high the picture is.
-    pub(crate) height: usize,
-}
-
-/// A run of places won by one span.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Block {
-    pub(crate) x: String,
-    pub(crate) width: String,
-    pub(crate) y: usize,
-    pub(crate) colour: usize,
-}
-
-impl Strip {
-    /// Draws a trace whose spans stand at these depths.
-    pub(crate) fn new(trace: &Trace, depths: &[usize], palette: &Palette) -> Self {
-        let duration = trace.duration_ns.max(1) as f64;
-        let place = |time: i64| {
-            let share = time.saturating_sub(trace.start) as f64 / duration;
-            ((share * STRIP_COLUMNS as f64) as usize).min(STRIP_COLUMNS - 1)
-        };
-        let levels = depths.iter().map(|depth| depth + 1).max().unwrap_or(0).min(STRIP_LEVELS);
-        let mut grid: Vec<Option<usize>> = vec![None; levels * STRIP_COLUMNS];
-        let mut order: Vec<usize> = (0..trace.spans.len()).collect();
-        // Longest last, so that it wins.
-        order.sort_by_key(|span| trace.spans[*span].duration_ns);
-        let mut errors = [false; STRIP_COLUMNS];
-        for index in order {
-            let span = &trace.spans[index];
-            let (from, to) = (place(span.start), place(span.start.saturating_add(span.duration_ns.max(0))));
-            let level = depths.get(index).copied().unwrap_or(0).min(STRIP_LEVELS - 1);
-            grid[level * STRIP_COLUMNS..][from..=to].fill(Some(index));
-            errors[from] |= span.status == "error";
-        }
-        let colour = |span: usize| palette.colour(&trace.spans[span].service);
-        let marks = (0..STRIP_COLUMNS).filter(|column| errors[*column]);
-        Self {
-            blocks: (0..levels)
-                .flat_map(|level| blocks(&grid[level * STRIP_COLUMNS..][..STRIP_COLUMNS], level, &colour))
-                .collect(),
-            errors: marks.map(|column| svg_percent((column as f64 + 0.5) / STRIP_COLUMNS as f64)).collect(),
-            height: levels * (STRIP_LEVEL_HEIGHT + 1) + 7,
-        }
-    }
-}
-
-fn blocks(places: &[Option<usize>], level: usize, colour: &impl Fn(usize) -> usize) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut from = 0;
-    for run in places.chunk_by(|a, b| a == b) {
-        if let Some(span) = run[0] {
-            blocks.push(Block {
-                x: svg_percent(from as f64 / STRIP_COLUMNS as f64),
-                width: svg_percent(run.len() as f64 / STRIP_COLUMNS as f64),
-                y: 6 + level * (STRIP_LEVEL_HEIGHT + 1),
-                colour: colour(span),
-            });
-        }
-        from += run.len();
-    }
-    blocks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
 
     #[test]
     fn bars_are_as_high_as_their_counts() {
@@ -285,19 +206,5 @@ mod tests {
         for duration in [0, -5, 7, i64::MAX / 3, i64::MAX] {
             assert!((1..=7).contains(&ticks(duration).len()), "{duration}");
         }
-    }
-
-    #[test]
-    fn the_longest_span_wins_its_place() {
-        let mut trace = sample::trace_of(&["a - 0", "b a 0", "c a 0"], &[]);
-        for (span, duration) in [(0, 480), (1, 240), (2, 480)] {
-            trace.spans[span].duration_ns = duration;
-            trace.spans[span].service = trace.spans[span].span_id.clone();
-        }
-        trace.duration_ns = 480;
-        let palette = Palette::of(["a", "b", "c"]);
-        let strip = Strip::new(&trace, &[0, 1, 1], &palette);
-        let drawn: Vec<_> = strip.blocks.iter().map(|block| (block.colour, block.width.as_str())).collect();
-        assert_eq!(drawn, [(palette.colour("a"), "100%"), (palette.colour("c"), "100%")]);
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/search/row", get(search::row))
         .route("/search/stream", get(search::stream))
         .route("/traces/{id}", get(trace::page))
+        .route("/traces/{id}/detail", get(trace::part))
         .route("/status", get(status::page))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))

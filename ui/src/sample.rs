@@ -1,6 +1,7 @@
 //! Rows for tests: small trees, a shop's trace as an exporter would send it, and the same with hostile text.
 
 mod incidents;
+mod layout;
 
 use query::rows::{
     Attributes, Bucket, Event, FacetValue, Link, Log, Page, Scope, Service, Span, Stats, Trace, TraceSummary,
@@ -8,6 +9,7 @@ use query::rows::{
 use serde_json::{Value, json};
 
 pub(crate) use incidents::{hostile_incident, incident, open_incident};
+pub(crate) use layout::outlined;
 
 /// When the sample's trace begins.
 pub(crate) const START: i64 = 1_763_715_600_120_000_000;

@@ -21,7 +21,8 @@ pub(super) fn one(snapshot: &Snapshot, id: TraceId, control: &Control) -> Result
         }
         return Err(QueryError::NotFound(format!("no span and no log of trace {id} is stored")));
     }
-    spans.sort_by(|a, b| (a.start, &a.span_id, &a.id).cmp(&(b.start, &b.span_id, &b.id)));
+    // In order of arrival where times are equal, as in an outline. Ids are numbers as text.
+    spans.sort_by(|a, b| (a.start, a.id.len(), &a.id).cmp(&(b.start, b.id.len(), &b.id)));
     logs.sort_by(|a, b| (a.time, a.id.len(), &a.id).cmp(&(b.time, b.id.len(), &b.id)));
     let starts = spans.iter().map(|span| span.start);
     let start = starts.chain(logs.first().map(|log| log.time)).min().unwrap_or(0);

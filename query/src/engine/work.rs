@@ -19,7 +19,7 @@ pub(super) const AROUND: i64 = 3_600 * 1_000_000_000;
 /// How long rows that were found may be fetched past the deadline.
 const FETCH_TIME: Duration = Duration::from_secs(1);
 /// Memory is reserved in pieces of so many bytes.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// A question under way.
 pub(super) struct Work<'a> {

@@ -120,6 +120,7 @@ impl Params {
         Ok(ContextQuestion { id, time, by, before: around, after: around })
     }
 
+    /// A whole number that may be absent.
     pub(super) fn number(&self, name: &str, most: usize) -> Result<Option<usize>, QueryError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse() {

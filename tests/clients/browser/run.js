@@ -13,6 +13,7 @@ const { ask, withCauseway, withDirectory } = require("../causeway.js");
 const { checkPages } = require("./pages.js");
 const { checkSearchPages } = require("./search.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
+const { checkTraces } = require("./trace.js");
 const { asVisitor, violations, withBrowser } = require("./visitor.js");
 
 const STEPS = ["Connected", "First span", "Service named", "Logs carry trace ids"];
@@ -50,11 +51,18 @@ async function checkFirstRun(browser, server, checks, requests) {
 }
 
 /** The rows of the waterfall: id, level and text, in the order of the page. */
-function waterfall(page) {
-  return page
-    .getByRole("treegrid", GRID)
-    .locator("tbody tr")
-    .evaluateAll((rows) => rows.map((row) => ({ id: row.id, level: Number(row.ariaLevel), text: row.innerText })));
+async function waterfall(page, script) {
+  const grid = page.getByRole("treegrid", GRID);
+  if (script !== false) {
+    // All rows are in view, and what is behind them has come.
+    await page.locator("#trace[data-ready]").waitFor();
+    await page.waitForFunction(() => document.querySelector("[role=row]:not([hidden])[id^=r-]") === null);
+  }
+  return grid.locator(script === false ? "tbody tr" : ".grid-layer [role=row]:not([hidden])").evaluateAll((rows) =>
+    rows
+      .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+      .map((row) => ({ id: row.id, level: Number(row.ariaLevel), text: row.innerText })),
+  );
 }
 
 /** The log line stands below its span, before any row that is not below that span. */
@@ -73,14 +81,14 @@ function checkLogUnderSpan(rows, trace, checks) {
 }
 
 /** From the list to the failing trace, the line in it, the span of the line, and its logs. */
-async function checkTraceToLog(page, server, checks, failing) {
+async function checkTraceToLog(page, server, checks, failing, script) {
   await page.goto("/search?tab=traces");
   const row = page.getByRole("row").filter({ hasText: "failed" });
   checks.equal("failing traces in the list", await row.count(), 1);
   await row.getByRole("link").first().click();
   await page.getByRole("treegrid", GRID).waitFor();
   checks.equal("address of the trace", new URL(page.url()).pathname, `/traces/${failing}`);
-  checkLogUnderSpan(await waterfall(page), await server.get(`/api/traces/${failing}`), checks);
+  checkLogUnderSpan(await waterfall(page, script), await server.get(`/api/traces/${failing}`), checks);
   const grid = page.getByRole("treegrid", GRID);
   await grid.getByRole("link", { name: FAILURE.log }).first().click();
   const detail = page.getByRole("complementary", { name: /^Log/ });
@@ -179,7 +187,7 @@ async function checkVisitor(browser, server, checks, failing, visitor) {
     await checkServices(page, checks);
     await checkSearch(page, checks);
     await checkExplain(page, checks);
-    await checkTraceToLog(page, server, checks, failing);
+    await checkTraceToLog(page, server, checks, failing, visitor.script);
     await checkLogToTrace(page, checks, failing);
     if (visitor.script !== false) {
       await checkKeys(page, checks, failing);
@@ -252,6 +260,7 @@ async function main() {
       await checkVisitor(browser, server, checks, failing, { theme: "light" });
       await checkVisitor(browser, server, checks, failing, { theme: "dark" });
       await checkVisitor(browser, server, checks, failing, { script: false });
+      await checkTraces(browser, server, checks);
       await checkAxe(browser, server, checks, failing, "light");
       await checkAxe(browser, server, checks, failing, "dark");
       await checkPages(browser, server, checks);

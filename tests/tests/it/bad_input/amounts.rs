@@ -12,6 +12,7 @@ use tests::{
     compress,
     fault::random::number,
     harness::{Server, announce},
+    http::Request,
     otlp::{Export, IntoAny, attribute, hex, log, logs, span, span_id, trace_id, traces},
 };
 
@@ -232,6 +233,16 @@ fn a_trace_of_very_many_spans_is_stored() {
     ));
     assert_eq!(page.status, 200);
     assert!(shown < PAGE_MAX, "the page took {shown:?}");
+    for encoding in ["identity", "gzip", "zstd"] {
+        let path = format!("/api/traces/{}/outline", hex(&id));
+        let request = Request::get(&path).header("accept-encoding", encoding);
+        let begun = Instant::now();
+        let outline = server.api().send(request);
+        let (millis, bytes) = (begun.elapsed().as_millis(), outline.body.len());
+        announce(&format!("amounts: its outline as {encoding}: {bytes} bytes in {millis} ms"));
+        assert_eq!(outline.status, 200, "{encoding}");
+        assert!(encoding != "identity" || outline.body.starts_with(b"CWO1"), "an outline");
+    }
 }
 
 /// Whether it has to be sent again.

@@ -35,6 +35,15 @@ const CASES: &[Case] = &[
     Case("/api/traces/0af7651916cd43dd8448eb211c80319c", 404, None, ""),
     Case("/api/traces/0af7", 400, None, ""),
     Case("/api/traces/zzf7651916cd43dd8448eb211c80319c", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/outline", 404, None, ""),
+    Case("/api/traces/0af7/outline", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/outline?outline=1.2", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/rows?from=3&to=2", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/rows?rows=1,x", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/rows?from=0&rows=1", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/find", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/find?ids=x", 400, None, ""),
+    Case("/api/traces/0af7651916cd43dd8448eb211c80319c/find?q=a+AND", 400, Some(5), ""),
     Case("/api/no-such-thing", 404, None, ""),
 ];
 

@@ -1,17 +1,27 @@
 //! What stands beside the waterfall: all that is known of the chosen row.
 
-use query::rows::{Event, Log, Span, Trace};
+use askama::Template;
+use query::outline::Decoded;
+use query::rows::{Event, Log, RowDetail, Span, TraceRow};
 
-use crate::address::{self, search, term};
+use crate::address::{self, Address, search, term};
 use crate::attributes::{AttributeList, Entry, Level};
 use crate::colour::Palette;
 use crate::format::{Moment, duration, offset};
 use crate::pages::rows::{Severity, line_and_body, log_context, log_details, scope_words};
-use crate::tree::Item;
 
-/// A chosen span or log.
-#[derive(Debug)]
+/// A chosen span, event or log.
+#[derive(Debug, Template)]
+#[template(path = "part/detail.html")]
 pub(super) struct Detail {
+    /// The number of the row.
+    pub(super) row: u64,
+    /// The trace's address, without a choice.
+    pub(super) href: String,
+    /// Where the row is as JSON.
+    pub(super) json_href: String,
+    /// Of a span what other spans are compared with: its name, start and duration in nanoseconds.
+    pub(super) compare: Option<(String, i64, i64)>,
     /// What it is: `span`, or the level of a log.
     pub(super) sort: String,
     pub(super) title: String,
@@ -60,20 +70,72 @@ pub(super) struct LinkView {
     pub(super) list: AttributeList,
 }
 
+/// What a detail is made from.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    outline: &'a Decoded,
+    row: u64,
+    palette: &'a Palette,
+}
+
+impl Of<'_> {
+    fn trace_id(&self) -> &str {
+        &self.outline.head.trace_id
+    }
+
+    fn since_start(&self, time: i64) -> String {
+        offset(time.saturating_sub(self.outline.start()))
+    }
+}
+
 impl Detail {
-    /// The detail of a row that has one.
-    pub(super) fn new(trace: &Trace, item: Item, palette: &Palette) -> Option<Self> {
-        match item {
-            Item::Span(span) => Some(Self::span(trace, &trace.spans[span], palette)),
-            Item::Log(log) => Some(Self::log(trace, &trace.logs[log], palette)),
-            Item::Event(..) | Item::Gap(_) => None,
+    /// The detail of the first of these rows, if it has one; the others are logs that hang under it.
+    pub(super) fn new(outline: &Decoded, rows: &[TraceRow], palette: &Palette) -> Option<Self> {
+        let (first, others) = rows.split_first()?;
+        let of = Of { outline, row: first.row, palette };
+        let is_log =
+            |row: &TraceRow| if let RowDetail::Log(log) = &row.detail { Some(log.clone()) } else { None };
+        match &first.detail {
+            RowDetail::Span(span) => Some(Self::span(of, span, others.iter().filter_map(is_log).collect())),
+            RowDetail::Log(log) => Some(Self::log(of, log)),
+            RowDetail::Event { span_id, event, .. } => Some(Self::event(of, span_id, event)),
+            RowDetail::Missing { .. } | RowDetail::Cycle => None,
         }
     }
 
-    fn span(trace: &Trace, span: &Span, palette: &Palette) -> Self {
+    /// One that says nothing yet.
+    fn blank(of: Of<'_>, sort: String, title: String, time: i64) -> Self {
+        let service = of.outline.service(of.row as usize).to_owned();
+        Self {
+            row: of.row,
+            href: address::trace(of.trace_id()).to_string(),
+            json_href: Address::new(format!("/api{}/rows", address::trace(of.trace_id())))
+                .with("outline", &of.outline.head.outline)
+                .with("rows", &of.row.to_string())
+                .to_string(),
+            compare: None,
+            sort,
+            title,
+            colour: of.palette.colour(&service),
+            service,
+            start: Moment::full(time),
+            failed: false,
+            message: String::new(),
+            body: None,
+            facts: Vec::new(),
+            ids: Vec::new(),
+            ways: Vec::new(),
+            lists: Vec::new(),
+            logs: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
+    fn span(of: Of<'_>, span: &Span, logs: Vec<Log>) -> Self {
         let mut facts = vec![
             ("Duration", duration(span.duration_ns)),
-            ("Begins", offset(span.start.saturating_sub(trace.start))),
+            ("Begins", of.since_start(span.start)),
             ("Kind", span.kind.clone()),
             ("Status", span.status.clone()),
         ];
@@ -93,67 +155,66 @@ impl Detail {
             AttributeList::new("Resource", Level::Resource("spans"), &span.resource),
             AttributeList::new("Scope attributes", Level::Plain, &span.scope.attributes),
         ];
-        let logs = trace.logs.iter().filter(|log| log.span_id.as_deref() == Some(span.span_id.as_str()));
         Self {
-            sort: "Span".to_owned(),
-            title: span.name.clone(),
-            service: span.service.clone(),
-            colour: palette.colour(&span.service),
-            start: Moment::full(span.start),
             failed: span.status == "error",
+            compare: Some((span.name.clone(), span.start, span.duration_ns)),
             message: span.status_message.clone().unwrap_or_default(),
-            body: None,
             facts,
             ids,
             ways,
             lists: lists.into_iter().filter(|list| !list.entries.is_empty()).collect(),
-            logs: logs.map(|log| Line::new(trace, log)).collect(),
-            events: span.events.iter().map(|event| EventView::new(trace, event)).collect(),
+            logs: logs.iter().map(|log| Line::new(of, log)).collect(),
+            events: span.events.iter().map(|event| EventView::new(of, event)).collect(),
             links: span.links.iter().map(LinkView::new).collect(),
+            ..Self::blank(of, "Span".to_owned(), span.name.clone(), span.start)
         }
     }
 
-    fn log(trace: &Trace, log: &Log, palette: &Palette) -> Self {
+    fn log(of: Of<'_>, log: &Log) -> Self {
         let severity = Severity::of(log);
         let (title, body) = line_and_body(log);
         let mut ways = vec![(log_context(log), "Lines around it")];
-        ways.extend(log.span_id.as_ref().map(|id| (address::trace_at(&trace.trace_id, id), "Its span")));
+        ways.extend(log.span_id.as_ref().map(|id| (address::trace_at(of.trace_id(), id), "Its span")));
         Self {
             failed: severity.is_error(),
-            sort: format!("Log · {}", severity.text),
-            title,
-            service: log.service.clone(),
-            colour: palette.colour(&log.service),
-            start: Moment::full(log.time),
-            message: String::new(),
             body,
-            facts: vec![("Time", offset(log.time.saturating_sub(trace.start)))],
+            facts: vec![("Time", of.since_start(log.time))],
             ids: log.span_id.iter().map(|id| ("Span", id.clone())).collect(),
             ways,
             lists: log_details(log),
-            logs: Vec::new(),
-            events: Vec::new(),
-            links: Vec::new(),
+            ..Self::blank(of, format!("Log · {}", severity.text), title, log.time)
+        }
+    }
+
+    fn event(of: Of<'_>, span_id: &str, event: &Event) -> Self {
+        let list = AttributeList::new("Event attributes", Level::Plain, &event.attributes);
+        Self {
+            failed: event.name == "exception",
+            facts: vec![("Time", of.since_start(event.time))],
+            ids: vec![("Span", span_id.to_owned())],
+            ways: vec![(address::trace_at(of.trace_id(), span_id), "Its span")],
+            lists: Some(list).into_iter().filter(|list| !list.entries.is_empty()).collect(),
+            ..Self::blank(of, "Event".to_owned(), event.name.clone(), event.time)
         }
     }
 }
 
 impl Line {
-    fn new(trace: &Trace, log: &Log) -> Self {
+    fn new(of: Of<'_>, log: &Log) -> Self {
         Self {
-            href: address::trace(&trace.trace_id).with("log", &log.id).at(&format!("l-{}", log.id)),
+            href: address::trace(of.trace_id()).with("log", &log.id).at(&format!("l-{}", log.id)),
             severity: Severity::of(log),
             text: line_and_body(log).0,
-            offset: offset(log.time.saturating_sub(trace.start)),
+            offset: of.since_start(log.time),
         }
     }
 }
 
 impl EventView {
-    fn new(trace: &Trace, event: &Event) -> Self {
+    fn new(of: Of<'_>, event: &Event) -> Self {
         Self {
             name: event.name.clone(),
-            offset: offset(event.time.saturating_sub(trace.start)),
+            offset: of.since_start(event.time),
             list: AttributeList::new("Event attributes", Level::Plain, &event.attributes),
         }
     }

@@ -1,11 +1,40 @@
+use query::rows::{RowDetail, Trace};
+
 use super::*;
 use crate::pages::checks;
 use crate::sample;
 
-fn rendered(name: &str, query: &str, trace: &Trace) -> String {
+/// The page of a trace, as the engine would give its rows.
+fn page_of(query: &str, trace: &Trace) -> Result<String, BadParameter> {
     let visit = checks::visit(&format!("/traces/{}{query}", trace.trace_id));
-    let choice = Choice::of(&visit).unwrap();
-    let page = view(&visit, "0.1.0", trace, &choice).unwrap().render().unwrap();
+    let choice = Choice::of(&visit)?;
+    let (outline, details) = sample::outlined(trace);
+    let is_chosen = |row: &TraceRow| match &row.detail {
+        RowDetail::Span(span) => choice.span.as_ref() == Some(&span.span_id),
+        RowDetail::Log(log) => choice.log.as_ref() == Some(&log.id),
+        _ => false,
+    };
+    let chosen = details.iter().position(is_chosen);
+    let tree = Tree::of(&outline.rows);
+    let found = match choice.find.as_str() {
+        "" => None,
+        "wrong" => Some(Err("it is wrong".to_owned())),
+        _ => Some(Ok(vec![2, 4])),
+    };
+    let shown = Shown { outline: &outline, tree, chosen, found };
+    let wanted = listed(&choice, &outline);
+    let slice = Slice::of(&choice, &shown, wanted.len())?;
+    let rows: Vec<TraceRow> = wanted.part(slice.range()).iter().map(|row| details[*row].clone()).collect();
+    let logs =
+        |row: usize| shown.tree.children(row).filter(|row| matches!(details[*row].detail, RowDetail::Log(_)));
+    let detail =
+        chosen.map(|row| std::iter::once(row).chain(logs(row)).map(|row| details[row].clone()).collect());
+    let detail: Vec<TraceRow> = detail.unwrap_or_default();
+    Ok(view(&visit, "0.1.0", &shown, (slice, &rows), &detail, &choice)?.render().unwrap())
+}
+
+fn rendered(name: &str, query: &str, trace: &Trace) -> String {
+    let page = page_of(query, trace).unwrap();
     checks::is_sound(name, &page);
     page
 }
@@ -32,7 +61,8 @@ fn logs_and_events_stand_under_their_span() {
     assert!(row(&page, &failed).contains("688 ms"));
     assert!(row(&page, &failed).contains("failed"));
     assert!(row(&page, &error).contains("charge failed: connection refused"));
-    assert!(row(&page, "gap-0").contains("span 53995c3f42cd8ad8 is not stored; 1 row hangs"));
+    let gap = format!("gap-{}", sample::outlined(&trace).0.rows.len() - 2);
+    assert!(row(&page, &gap).contains("span 53995c3f42cd8ad8 is not stored; 1 row hangs"));
     assert!(page.contains("order ord-20261 was not placed"));
     assert!(!page.contains("id=\"detail\""), "nothing is chosen");
 }
@@ -83,16 +113,24 @@ fn hostile_text_stays_text() {
 fn long_traces_come_in_pages_and_say_so() {
     let trace = sample::chain(2_500, false);
     let page = rendered("trace-long", "", &trace);
-    assert!(page.contains("Rows 1 to 1,000 of 2,500"));
-    assert!(page.contains("?page=2"));
+    assert!(page.contains("Rows 1 to 200 of 2,500"));
+    assert!(page.contains("?page=2") && page.contains("?page=13"));
     assert!(page.contains("aria-rowcount=\"2501\""));
     let last = &trace.spans[2_499].span_id;
     let page = rendered("trace-long-last", &format!("?span={last}"), &trace);
-    assert!(page.contains("Rows 2,001 to 2,500 of 2,500"));
+    assert!(page.contains("Rows 2,401 to 2,500 of 2,500"));
     assert!(row(&page, &format!("s-{last}")).contains("·2500"));
-    let visit = checks::visit("/traces/x?page=4");
-    let refused = view(&visit, "0.1.0", &trace, &Choice::of(&visit).unwrap());
-    assert_eq!(refused.err().unwrap().expected, "this trace has 3 pages");
+    assert_eq!(page_of("?page=14", &trace).unwrap_err().expected, "a page of 13 pages was expected");
+}
+
+#[test]
+fn what_is_sought_is_counted_and_marked() {
+    let trace = sample::shop();
+    let page = rendered("trace-find", "?find=status:error", &trace);
+    assert!(page.contains("2 rows found") && page.contains("value=\"status:error\""));
+    assert_eq!(page.matches(" match\"").count(), 2);
+    let page = rendered("trace-find-wrong", "?find=wrong", &trace);
+    assert!(page.contains("it is wrong") && page.matches(" match\"").count() == 0);
 }
 
 #[test]
@@ -115,4 +153,27 @@ fn odd_traces_are_shown_too() {
     rendered("trace-empty", "", &sample::trace_of(&[], &[]));
     let far = sample::trace_of(&["a - -9223372036854775808", "b a 9223372036854775806"], &[]);
     rendered("trace-far", "", &Trace { duration_ns: i64::MAX, ..far });
+}
+
+#[test]
+fn other_views_need_no_script() {
+    let trace = sample::shop();
+    let table = rendered("trace-table", "?view=table", &trace);
+    assert!(table.contains("Operations of this trace") && table.contains("Payment/Charge"));
+    let part = rendered("trace-table-part", "?view=table&z=0..2000000", &trace);
+    assert!(part.contains("of the time that is zoomed to") && !part.contains("</span> Payment/Charge"));
+    let graph = rendered("trace-graph", "?view=graph", &trace);
+    assert!(graph.contains("checkout calls payment: 1 call") && graph.contains("Calls between services"));
+    let logs = rendered("trace-logs", "?view=logs", &trace);
+    let place = |text: &str| logs.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        place("checkout requested by user") < place("charging card")
+            && place("charging card") < place("was not placed")
+    );
+    assert!(rendered("trace-flame", "?view=flame", &trace).contains("Flames are drawn by script"));
+    for view in ["table", "graph", "logs"] {
+        rendered(&format!("trace-hostile-{view}"), &format!("?view={view}"), &sample::hostile_trace());
+        rendered(&format!("trace-empty-{view}"), &format!("?view={view}"), &sample::trace_of(&[], &[]));
+    }
+    assert!(page_of("?view=pink", &trace).is_err() && page_of("?z=2..1", &trace).is_err());
 }

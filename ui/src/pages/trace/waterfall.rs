@@ -1,16 +1,16 @@
 //! The rows of the waterfall.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use query::rows::Trace;
+use query::outline::{Decoded, Flags};
+use query::rows::{Event, Log, RowDetail, Span, TraceRow};
 
 use crate::address;
 use crate::colour::Palette;
 use crate::format::{counted, duration, offset, svg_percent};
 use crate::pages::rows::{Severity, line_and_body};
-use crate::tree::{GUIDES_MAX, Gap, Item, Layout, Row};
+use crate::tree::{GUIDES_MAX, Tree};
 
 /// The width of a level of the tree and the height of a row in pixels, as in the style sheet.
 const LEVEL_WIDTH: usize = 14;
@@ -20,11 +20,13 @@ const BAR_SHARE_MIN: f64 = 0.002;
 
 /// What rows are made from.
 pub(super) struct Waterfall<'a> {
-    pub(super) trace: &'a Trace,
-    pub(super) layout: &'a Layout,
+    pub(super) outline: &'a Decoded,
+    pub(super) tree: &'a Tree,
     pub(super) palette: &'a Palette,
     /// The row that is chosen.
     pub(super) chosen: Option<usize>,
+    /// The rows that match, in order, if something is sought.
+    pub(super) matches: Option<&'a Vec<u32>>,
 }
 
 /// A row.
@@ -38,6 +40,8 @@ pub(super) struct WaterRow {
     pub(super) level: usize,
     pub(super) indent: Indent,
     pub(super) chosen: bool,
+    /// Whether it is one of those that are sought.
+    pub(super) matches: bool,
     pub(super) cell: Cell,
 }
 
@@ -65,91 +69,107 @@ pub(super) enum Cell {
 }
 
 impl Waterfall<'_> {
-    /// The rows with these numbers.
-    pub(super) fn rows(&self, numbers: Range<usize>) -> Vec<WaterRow> {
-        let mut ids = HashSet::new();
-        let rows = numbers.map(|number| {
-            let row = self.layout.rows[number];
-            let id = self.id(row.item);
-            // Spans that share an id: the address leads to the first.
-            let id = if ids.insert(id.clone()) { id } else { format!("{id}-{number}") };
+    /// The rows with these numbers, and what is behind them.
+    pub(super) fn rows(&self, numbers: Range<usize>, details: &[TraceRow]) -> Vec<WaterRow> {
+        let guides = self.tree.guides(numbers.clone());
+        let rows = numbers.zip(guides).zip(details).map(|((number, guides), detail)| {
+            let depth = self.tree.depths[number] as usize;
             WaterRow {
-                id,
+                id: self.id(number, &detail.detail),
                 number: number + 1,
-                level: row.depth + 1,
-                indent: Indent::of(row),
+                level: depth + 1,
+                indent: Indent { depth, guides },
                 chosen: self.chosen == Some(number),
-                cell: self.cell(row),
+                matches: self.matches.is_some_and(|found| found.binary_search(&(number as u32)).is_ok()),
+                cell: self.cell(number, &detail.detail),
             }
         });
         rows.collect()
     }
 
-    fn id(&self, item: Item) -> String {
-        match item {
-            Item::Span(span) => format!("s-{}", self.trace.spans[span].span_id),
-            Item::Log(log) => format!("l-{}", self.trace.logs[log].id),
-            Item::Event(span, event) => format!("e-{}-{event}", self.trace.spans[span].span_id),
-            Item::Gap(gap) => format!("gap-{gap}"),
+    fn id(&self, number: usize, detail: &RowDetail) -> String {
+        match detail {
+            // The address leads to the first of those that share an id.
+            RowDetail::Span(span) if self.outline.rows[number].flags.has(Flags::REPEATED) => {
+                format!("s-{}-{number}", span.span_id)
+            }
+            RowDetail::Span(span) => format!("s-{}", span.span_id),
+            RowDetail::Log(log) => format!("l-{}", log.id),
+            RowDetail::Event { row, span_id, number, .. } => {
+                let repeated = self.outline.rows.get(*row as usize).map(|row| row.flags.has(Flags::REPEATED));
+                let of = if repeated == Some(true) { format!("{span_id}-{row}") } else { span_id.clone() };
+                format!("e-{of}-{number}")
+            }
+            RowDetail::Missing { .. } | RowDetail::Cycle => format!("gap-{number}"),
         }
     }
 
-    fn cell(&self, row: Row) -> Cell {
-        match row.item {
-            Item::Span(span) => self.span(span),
-            Item::Log(log) => self.log(log),
-            Item::Event(span, event) => self.event(span, event),
-            Item::Gap(gap) => Cell::Gap { text: gap_words(&self.layout.gaps[gap], row.children) },
+    fn cell(&self, number: usize, detail: &RowDetail) -> Cell {
+        match detail {
+            RowDetail::Span(span) => self.span(number, span),
+            RowDetail::Log(log) => self.log(log),
+            RowDetail::Event { span_id, event, .. } => self.event(span_id, event),
+            RowDetail::Missing { span_id } => Cell::Gap { text: self.missing(number, span_id) },
+            RowDetail::Cycle => Cell::Gap {
+                text: "the spans below are each other's ancestors; cut at the earliest".to_owned(),
+            },
         }
     }
 
-    fn span(&self, number: usize) -> Cell {
-        let span = &self.trace.spans[number];
-        let from = self.share(span.start);
-        let length = span.duration_ns.max(0) as f64 / self.trace.duration_ns.max(1) as f64;
+    fn missing(&self, number: usize, span_id: &str) -> String {
+        let below = self.tree.children(number).count() as u64;
+        let hang = if below == 1 { "hangs" } else { "hang" };
+        format!("span {span_id} is not stored; {} {hang} under it", counted(below, "row"))
+    }
+
+    fn span(&self, number: usize, span: &Span) -> Cell {
+        let from = self.share(self.outline.rows[number].start);
+        let length = span.duration_ns.max(0) as f64 / self.outline.head.duration_ns.max(1) as f64;
         let width = length.clamp(BAR_SHARE_MIN, 1.0);
         let failed = span.status == "error";
+        let early = self.outline.rows[number].flags.has(Flags::EARLY);
         let note = match span.status_message.as_deref() {
             Some(message) if failed => message,
             _ if span.duration_ns < 0 => "ends before it begins, as recorded",
+            _ if early => "begins before its parent",
             _ => "",
         };
         Cell::Span {
-            href: address::trace_at(&self.trace.trace_id, &span.span_id),
-            service: span.service.clone(),
-            colour: self.palette.colour(&span.service),
-            name: span.name.clone(),
+            href: address::trace_at(&self.outline.head.trace_id, &span.span_id),
+            // As much of them as a row can show; the detail has all.
+            service: self.outline.service(number).to_owned(),
+            colour: self.palette.colour(self.outline.service(number)),
+            name: self.outline.name(number).to_owned(),
             failed,
             note: note.to_owned(),
             duration: duration(span.duration_ns),
-            offset: offset(span.start.saturating_sub(self.trace.start)),
+            offset: offset(self.outline.rows[number].start),
             // A bar at the very end moves left by what it was widened.
             x: svg_percent(from.min(1.0 - width)),
             width: svg_percent(width),
         }
     }
 
-    fn log(&self, number: usize) -> Cell {
-        let log = &self.trace.logs[number];
-        let address = address::trace(&self.trace.trace_id).with("log", &log.id);
+    fn log(&self, log: &Log) -> Cell {
+        let address = address::trace(&self.outline.head.trace_id).with("log", &log.id);
+        let since = log.time.saturating_sub(self.outline.start());
         Cell::Mark {
             href: address.at(&format!("l-{}", log.id)),
             event: false,
             severity: Severity::of(log),
             text: line_and_body(log).0,
-            offset: offset(log.time.saturating_sub(self.trace.start)),
-            x: svg_percent(self.share(log.time)),
+            offset: offset(since),
+            x: svg_percent(self.share(since)),
         }
     }
 
-    fn event(&self, number: usize, event: usize) -> Cell {
-        let span = &self.trace.spans[number];
-        let event = &span.events[event];
+    fn event(&self, span_id: &str, event: &Event) -> Cell {
         let says = ["exception.type", "exception.message"].into_iter();
         let says: Vec<_> = says.filter_map(|key| event.attributes.get(key)?.as_str()).collect();
         let class = if event.name == "exception" { "error" } else { "none" };
+        let since = event.time.saturating_sub(self.outline.start());
         Cell::Mark {
-            href: address::trace_at(&self.trace.trace_id, &span.span_id),
+            href: address::trace_at(&self.outline.head.trace_id, span_id),
             event: true,
             severity: Severity { class, text: "event".to_owned() },
             text: if says.is_empty() {
@@ -157,25 +177,14 @@ impl Waterfall<'_> {
             } else {
                 format!("{}: {}", event.name, says.join(": "))
             },
-            offset: offset(event.time.saturating_sub(self.trace.start)),
-            x: svg_percent(self.share(event.time)),
+            offset: offset(since),
+            x: svg_percent(self.share(since)),
         }
     }
 
-    /// Where a time lies in the trace, from 0 to 1.
-    fn share(&self, time: i64) -> f64 {
-        let from_start = time.saturating_sub(self.trace.start) as f64;
-        (from_start / self.trace.duration_ns.max(1) as f64).clamp(0.0, 1.0)
-    }
-}
-
-fn gap_words(gap: &Gap, children: usize) -> String {
-    match gap {
-        Gap::Missing(id) if children == 1 => format!("span {id} is not stored; 1 row hangs under it"),
-        Gap::Missing(id) => {
-            format!("span {id} is not stored; {} hang under it", counted(children as u64, "row"))
-        }
-        Gap::Cycle => "the spans below are each other's ancestors; cut at the earliest".to_owned(),
+    /// Where a time since the start lies in the trace, from 0 to 1.
+    fn share(&self, since: i64) -> f64 {
+        (since as f64 / self.outline.head.duration_ns.max(1) as f64).clamp(0.0, 1.0)
     }
 }
 
@@ -184,12 +193,6 @@ fn gap_words(gap: &Gap, children: usize) -> String {
 pub(super) struct Indent {
     depth: usize,
     guides: u32,
-}
-
-impl Indent {
-    fn of(row: Row) -> Self {
-        Self { depth: row.depth, guides: row.guides }
-    }
 }
 
 impl fmt::Display for Indent {
