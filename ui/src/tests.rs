@@ -146,7 +146,11 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
     let (_store, router) = pages(folder.path()).await;
     for (address, status, part) in [
         ("/services/payment?t=2025-11-21T08:30:00Z..2025-11-21T09:10:00Z", 200, "charge card"),
-        ("/services/payment?t=&sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z,500ms..", 200, "500 ms and longer"),
+        (
+            "/services/payment?t=&sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z,500ms..",
+            200,
+            "500 ms and longer",
+        ),
         ("/services/none?t=", 404, "No span of none in this time"),
         ("/services/payment?t=&sel=1..2,x", 400, "100ms..2s"),
         ("/map?t=", 200, "Map around payment"),
@@ -159,7 +163,11 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
             "<code>error</code>",
         ),
         ("/compare?q=a%20AND&sel=now-1h..now", 400, "This search is not right"),
-        ("/compare?sel=00000000000000000000000000000001&vs=00000000000000000000000000000002", 404, "is stored"),
+        (
+            "/compare?sel=00000000000000000000000000000001&vs=00000000000000000000000000000002",
+            404,
+            "is stored",
+        ),
         ("/sql", 200, "Slowest traces"),
         ("/sql?q=SELECT%20count(*)%20AS%20n%20FROM%20spans", 200, "<small>bigint</small>"),
         ("/sql?q=SELECT%201&as=plan", 200, "The plan"),
@@ -179,7 +187,8 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
         ("rows.ndjson", "application/x-ndjson", "{\"one\":1}\n"),
     ] {
         let address = format!("/sql/{name}?q=SELECT%201%20AS%20one");
-        let response = router.clone().oneshot(Request::get(address).body(Body::empty()).unwrap()).await.unwrap();
+        let response =
+            router.clone().oneshot(Request::get(address).body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.headers()[CONTENT_TYPE], kind);
         assert_eq!(response.headers()[CONTENT_DISPOSITION], format!("attachment; filename=\"{name}\""));
         assert_eq!(checks::body(response).await, part);
