@@ -312,13 +312,13 @@ mod tests {
 
     #[test]
     fn calls_lead_to_the_right_and_nodes_stand_apart() {
-        let cases: [(&str, usize, Vec<(usize, usize)>); 6] = [
+        let cases = [
             ("chain", 4, vec![(0, 1), (1, 2), (2, 3), (0, 3)]),
             ("star", 6, (1..6).map(|to| (0, to)).collect()),
             ("circle", 3, vec![(0, 1), (1, 2), (2, 0)]),
             ("itself", 2, vec![(0, 0), (0, 1), (1, 0)]),
             ("apart", 5, vec![(0, 1), (2, 3)]),
-            ("nothing", 0, vec![]),
+            ("nothing", 0, Vec::new()),
         ];
         for (name, nodes, edges) in cases {
             let drawing = Layered.lay_out(nodes, &edges);

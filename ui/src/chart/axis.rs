@@ -47,7 +47,7 @@ impl Axis {
         };
         let mut places: Vec<(f64, i64, &Change)> =
             found.iter().filter_map(|change| at(change).map(|(share, time)| (share, time, change))).collect();
-        places.sort_by(|a, b| b.1.cmp(&a.1));
+        places.sort_by_key(|place| std::cmp::Reverse(place.1));
         places.truncate(MARKS_MAX);
         places.reverse();
         // Up to where each line of names is taken.

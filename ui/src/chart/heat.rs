@@ -38,6 +38,9 @@ pub(crate) struct HeatChart {
     pub(crate) selected: Option<[String; 4]>,
 }
 
+/// Times, and durations where they are limited.
+pub(crate) type Boxed = ((i64, i64), (Option<i64>, Option<i64>));
+
 impl HeatChart {
     /// Draws the calls of a series; `None` without calls. `selected` are times and durations.
     pub(crate) fn new(
@@ -46,7 +49,7 @@ impl HeatChart {
         series: &[Point],
         step: i64,
         (from, to): (i64, i64),
-        selected: Option<((i64, i64), (Option<i64>, Option<i64>))>,
+        selected: Option<Boxed>,
     ) -> Option<Self> {
         let bands = heat.bounds_ns.len().checked_sub(1).filter(|bands| *bands > 0)?;
         let length = to.saturating_sub(from).max(1);

@@ -29,7 +29,7 @@ enum Asked {
     /// A trace, and the one that it is compared with.
     Traces(TraceId, TraceId),
     /// Spans.
-    Spans(Boxes),
+    Spans(Box<Boxes>),
 }
 
 /// Two boxes of spans.
@@ -99,7 +99,8 @@ impl Asked {
             Some(baseline) => (baseline, None),
             None => baseline(&selection, &whole, now),
         };
-        Ok(Self::Spans(Boxes { q: visit.params.text("q")?.to_owned(), selection, baseline, chosen }))
+        let q = visit.params.text("q")?.to_owned();
+        Ok(Self::Spans(Box::new(Boxes { q, selection, baseline, chosen })))
     }
 }
 

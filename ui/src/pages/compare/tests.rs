@@ -12,7 +12,7 @@ const RIGHT: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn boxes(address: &str) -> Boxes {
     match Asked::of(&checks::visit(address), NOW).unwrap() {
-        Asked::Spans(boxes) => boxes,
+        Asked::Spans(boxes) => *boxes,
         other => panic!("{address}: {other:?}"),
     }
 }
