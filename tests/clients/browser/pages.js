@@ -187,6 +187,7 @@ async function checkDrag(page, checks) {
   checks.that("a box of the heatmap has durations", new URL(page.url()).searchParams.get("sel").includes(","), page.url());
   await page.goBack();
   checks.equal("back restores the first box", page.url(), first);
+  await selected.getByRole("heading", { name: /UTC$/ }).waitFor();
   const words = await selected.getByRole("heading").innerText();
   await page.reload();
   checks.equal("reload restores it", await selected.getByRole("heading").innerText(), words);
@@ -225,7 +226,7 @@ async function checkSql(page, checks) {
 
 async function checkMapAndCompare(page, checks, traces) {
   await page.goto("/map?t=now-1h");
-  const node = page.getByRole("link", { name: /payment/ });
+  const node = page.locator(".graph a").filter({ hasText: "payment" });
   await node.focus();
   await page.keyboard.press("Enter");
   await page.waitForURL(/service=payment/);
