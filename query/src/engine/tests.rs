@@ -181,9 +181,9 @@ fn templates_are_listed_with_their_states() {
     type Case<'a> = (Option<i64>, Option<i64>, &'a str, &'a [&'a str]);
     let chain = "refused trace in spans({ service:cart } > { status:error })";
     let cases: [Case<'_>; 9] = [
-        // Nothing is older than the range: its first part is what the rest is compared with.
+        // Nothing is older than the range: the first part of what is stored is what the rest is compared with.
         (None, None, "", &["card refused gone 1", "cart answered new 1"]),
-        (Some(1_000_000_000), Some(2_000_000_000), "", &["card refused new 1", "cart answered new 1"]),
+        (Some(1_000_000_000), Some(2_000_000_000), "", &["card refused gone 1", "cart answered new 1"]),
         (Some(1_300_000_000), Some(2_000_000_000), "", &["cart answered new 1"]),
         (None, Some(1_300_000_000), "", &["card refused gone 1"]),
         (None, None, "refused", &["card refused gone 1"]),
