@@ -14,7 +14,7 @@ const CORPUS: &str = include_str!("../../clients/browser/hostile.json");
 const TIME: u64 = 1_700_000_000_000_000_000;
 
 /// The elements that pages are made of. What is not here came out of telemetry.
-const ELEMENTS: [&str; 86] = [
+const ELEMENTS: [&str; 90] = [
     "a",
     "aside",
     "article",
@@ -101,6 +101,10 @@ const ELEMENTS: [&str; 86] = [
     "ul",
     "use",
     "var",
+    "tspan",
+    "datalist",
+    "service-charts",
+    "sql-editor",
 ];
 /// Beside elements of our own, which begin so.
 const OWN: &str = "causeway-";
