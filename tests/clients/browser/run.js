@@ -54,8 +54,13 @@ async function checkFirstRun(browser, server, checks, requests) {
 async function waterfall(page, script) {
   const grid = page.getByRole("treegrid", GRID);
   if (script !== false) {
-    // All rows are in view, and what is behind them has come.
+    // In a window that has room for all rows, what is behind them has come.
+    await page.setViewportSize({ width: 1280, height: 2400 });
     await page.locator("#trace[data-ready]").waitFor();
+    await page.waitForFunction(() => {
+      const rows = document.querySelectorAll(".grid-layer [role=row]:not([hidden])").length;
+      return rows >= Number(document.querySelector("[role=treegrid]").ariaRowCount) - 1;
+    });
     await page.waitForFunction(() => document.querySelector("[role=row]:not([hidden])[id^=r-]") === null);
   }
   return grid.locator(script === false ? "tbody tr" : ".grid-layer [role=row]:not([hidden])").evaluateAll((rows) =>
