@@ -46,7 +46,7 @@ const AGAIN_AFTER: [i64; 4] = [1, 2, 4, 9];
 /// Incidents that are looked through for open ones after a start.
 const OPEN_MAX: usize = 100;
 /// Incidents of a tenant that are open at once; of more causes, what is wrong joins the oldest.
-const INCIDENTS_MAX: usize = 8;
+const OPEN_AT_ONCE_MAX: usize = 8;
 /// Minutes that were wrong, or that named nobody, which are remembered.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -147,7 +147,7 @@ impl Detector {
         let mut settled = i64::MIN;
         for incident in known {
             let open = Open::again(incident);
-            match (open.incident.end.is_some(), self.open.len() < INCIDENTS_MAX) {
+            match (open.incident.end.is_some(), self.open.len() < OPEN_AT_ONCE_MAX) {
                 (true, _) => {
                     self.wrong.extend(open.first..=open.last);
                     settled = settled.max(open.last);
@@ -245,7 +245,7 @@ impl Detector {
         }
         for (suspect, found) in by_cause(&diagnosis, &blames, found) {
             let cause = &diagnosis.suspects[suspect];
-            let room = self.open.len() < INCIDENTS_MAX;
+            let room = self.open.len() < OPEN_AT_ONCE_MAX;
             let same = self.open.iter().position(|open| open.is_of(cause) || !room);
             if let Some(at) = same {
                 let open = &mut self.open[at];

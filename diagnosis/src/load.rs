@@ -57,6 +57,16 @@ fn of_services(names: &[String]) -> String {
     format!("service_name IN ({})", names.join(", "))
 }
 
+/// The logger that wrote a log, and the line of the code, as SQL says them.
+pub(crate) const LOGGER: &str = "coalesce(attributes['logger.name'], scope_name)";
+pub(crate) const LINE: &str = "coalesce(attributes['code.line.number'], attributes['code.lineno'])";
+
+/// The condition that a span is of one of these traces, which began in a range.
+pub(crate) fn of_traces(traces: &BTreeSet<TraceId>, range: (i64, i64)) -> String {
+    let ids: Vec<String> = traces.iter().map(|id| format!("'{id}'")).collect();
+    format!("{} AND trace_id IN ({})", within("start_time", &[range]), ids.join(", "))
+}
+
 /// Ranges that overlap with their margins, joined; in order.
 pub(crate) fn joined(mut ranges: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
     ranges.sort_unstable();
@@ -95,8 +105,7 @@ pub(crate) async fn rows(
     );
     let logs = format!(
         "SELECT trace_id, span_id, time, service_name, service_namespace, deployment_environment, severity_number,
-                template_id, coalesce(attributes['logger.name'], scope_name) AS logger,
-                coalesce(attributes['code.line.number'], attributes['code.lineno']) AS line
+                template_id, {LOGGER} AS logger, {LINE} AS line
          FROM logs WHERE {} AND {} AND trace_id IS NOT NULL AND span_id IS NOT NULL{sampled}",
         within("time", ranges),
         of_services(services),
@@ -257,11 +266,9 @@ pub(crate) async fn attributes(
     if traces.is_empty() {
         return Ok(found);
     }
-    let ids: Vec<String> = traces.iter().map(|id| format!("'{id}'")).collect();
     let sql = format!(
-        "SELECT trace_id, service_name, attributes, resource_attributes FROM spans WHERE {} AND trace_id IN ({})",
-        within("start_time", &[range]),
-        ids.join(", ")
+        "SELECT trace_id, service_name, attributes, resource_attributes FROM spans WHERE {}",
+        of_traces(traces, range)
     );
     let rows = gathering.rows(&sql, SPANS_MAX).await?;
     for batch in &rows.batches {

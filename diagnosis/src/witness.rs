@@ -14,7 +14,7 @@ use crate::frame::{Frame, Kind, NONE};
 use crate::rank::{Accusation, Candidate, leaks_of};
 use crate::stats::{ALPHA, Urn, quantile};
 use crate::votes::{Cause, Given};
-pub(crate) use read::{Asked, Witnesses, is_configuration};
+pub(crate) use read::{Asked, Contrast, Witnesses, is_configuration};
 
 /// Bad spans that are a sample.
 const BAD_MIN: usize = 3;

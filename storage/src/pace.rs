@@ -6,15 +6,17 @@
 //! never do.
 
 use std::cell::RefCell;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Over this time it is measured how busy the store is.
 const WINDOW: Duration = Duration::from_millis(200);
-/// It is busy if so many thousandths of that were spent encoding what came: what is measured of ten parts of the work for
-/// each row. Waiting for a disk is no work.
-const BUSY_PERMILLE: u32 = 40;
+/// It is busy if so many thousandths of that, for each processor, were spent encoding what came. Encoding is one part of
+/// seven of the work for each span, so that half of the processors is then at work for telemetry. Waiting for a disk is no
+/// work.
+const BUSY_PERMILLE: u32 = 60;
 /// Work after which a thread rests, and the longest that is known to be work and not sleep.
 const WORK_MIN: Duration = Duration::from_millis(3);
 const WORK_MAX: Duration = Duration::from_millis(200);
@@ -32,6 +34,8 @@ struct Load {
     window: Instant,
     worked: Duration,
     is_busy: bool,
+    /// Thousandths of a window that are much.
+    busy_permille: u32,
 }
 
 thread_local! {
@@ -41,7 +45,14 @@ thread_local! {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self(Mutex::new(Load { window: Instant::now(), worked: Duration::ZERO, is_busy: false }))
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let busy_permille = BUSY_PERMILLE * u32::try_from(processors).unwrap_or(1);
+        Self(Mutex::new(Load {
+            window: Instant::now(),
+            worked: Duration::ZERO,
+            is_busy: false,
+            busy_permille,
+        }))
     }
 }
 
@@ -71,7 +82,7 @@ impl Load {
     fn look(&mut self, now: Instant) -> bool {
         let window = now.saturating_duration_since(self.window);
         if window >= WINDOW {
-            self.is_busy = self.worked * 1000 > window * BUSY_PERMILLE;
+            self.is_busy = self.worked * 1000 > window * self.busy_permille;
             (self.window, self.worked) = (now, Duration::ZERO);
         }
         self.is_busy
@@ -110,7 +121,7 @@ mod tests {
     fn a_store_is_busy_that_works_much_of_the_time() {
         let begun = Instant::now();
         let ms = |ms: u64| begun + Duration::from_millis(ms);
-        let mut load = Load { window: begun, worked: Duration::ZERO, is_busy: false };
+        let mut load = Load { window: begun, worked: Duration::ZERO, is_busy: false, busy_permille: 120 };
         assert!(!load.look(ms(1000)));
         load.worked += Duration::from_millis(30);
         // Before the window is over nothing is known.
@@ -124,8 +135,10 @@ mod tests {
     #[test]
     fn only_threads_that_give_way_rest() {
         let pace = Arc::new(Pace::default());
-        let busy =
-            |is_busy: bool| *pace.load() = Load { window: Instant::now(), worked: Duration::ZERO, is_busy };
+        let busy = |is_busy: bool| {
+            let mut load = pace.load();
+            (load.window, load.worked, load.is_busy) = (Instant::now(), Duration::ZERO, is_busy);
+        };
         let slept = |gives: bool| {
             let pace = Arc::clone(&pace);
             let work = move || {

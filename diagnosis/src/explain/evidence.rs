@@ -14,6 +14,7 @@ use crate::evidence::templates::How;
 use crate::frame::Key;
 use crate::rank::Candidate;
 use crate::votes::{Cause, Given, Place};
+use crate::witness::Contrast;
 
 /// Traces that are shown for a suspect.
 const EXAMPLES: usize = 3;
@@ -225,7 +226,8 @@ impl Explain<'_> {
 
     /// Attribute values that the bad traces have and others have not.
     pub(super) fn of_attributes(&self, candidate: &Candidate) -> Vec<Evidence> {
-        let values = candidate.cause.map_or(&[][..], |cause| self.witnesses.attributes(cause));
+        let found = candidate.cause.and_then(|cause| self.witnesses.attributes(cause));
+        let Some(Contrast { values, bad }) = found else { return Vec::new() };
         let of = |value: &crate::evidence::attributes::Value| Evidence {
             kind: "attribute".to_owned(),
             statement: format!(
@@ -241,7 +243,7 @@ impl Explain<'_> {
             value: Some(value.bad),
             expected: Some(value.good),
             unit: "1".to_owned(),
-            query: Some(self.query_of_attribute(&value.place)),
+            query: Some(self.query_of_attribute(&value.place, bad)),
             href: Some(self.search_page(
                 "spans",
                 &format!(

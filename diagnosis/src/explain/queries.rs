@@ -1,11 +1,15 @@
 //! The SQL from which a number can be computed again, and pages to look at.
 
+use std::collections::BTreeSet;
+
+use model::TraceId;
+
 use super::Explain;
 use crate::evidence::attributes::Place;
 use crate::evidence::resources::Strain;
 use crate::evidence::structure::Pair;
 use crate::frame::{Event, Key};
-use crate::load::{sql_text, sql_time};
+use crate::load::{LINE, LOGGER, of_traces, sql_text, sql_time};
 use crate::rank::template_of;
 
 impl Explain<'_> {
@@ -21,60 +25,62 @@ impl Explain<'_> {
     pub(super) fn query_of_place(&self, service: u32, context: u32, pair: Pair) -> String {
         let place = self.frame.contexts[context as usize];
         let spans = format!(
-            "SELECT span_id, trace_id, status_code FROM spans s WHERE {} AND {} AND name = {}",
+            "SELECT trace_id, span_id FROM spans WHERE {} AND {} AND name = {}",
             self.inside("start_time"),
             self.services(service),
             sql_text(self.frame.name_text(place.name)),
         );
-        let has = |event: u32| self.has_event(event);
         let before = match pair.is_new {
-            true => "true".to_owned(),
-            false => has(pair.before),
+            true => String::new(),
+            false => format!(
+                " JOIN ({}) b ON b.trace_id = s.trace_id AND b.span_id = s.span_id",
+                self.having(pair.before)
+            ),
         };
         format!(
-            "SELECT count(*) AS spans, sum(CASE WHEN {} THEN 1 ELSE 0 END) AS with_event FROM ({spans}) s WHERE {before}",
-            has(pair.after)
+            "SELECT count(*) AS spans, count(a.span_id) AS with_event FROM ({spans}) s{before} LEFT JOIN ({}) a ON \
+             a.trace_id = s.trace_id AND a.span_id = s.span_id",
+            self.having(pair.after)
         )
     }
 
-    /// Whether an event happened in the span `s`.
-    fn has_event(&self, event: u32) -> String {
-        match self.frame.events[event as usize] {
-            Event::Start => "true".to_owned(),
-            Event::Failed => "s.status_code = 'error'".to_owned(),
-            Event::Empty => {
-                "s.span_id NOT IN (SELECT parent_span_id FROM spans WHERE parent_span_id IS NOT NULL)"
-                    .to_owned()
-            }
-            Event::Callee => format!(
-                "s.span_id IN (SELECT parent_span_id FROM spans WHERE kind IN ('server', 'consumer') AND {} AND \
-                 parent_span_id IS NOT NULL)",
+    /// The spans, each once, in which an event happened.
+    fn having(&self, event: u32) -> String {
+        let spans = format!("SELECT trace_id, span_id FROM spans WHERE {}", self.inside("start_time"));
+        let parents = |condition: &str| {
+            format!(
+                "SELECT DISTINCT trace_id, parent_span_id AS span_id FROM spans WHERE {} AND {condition}",
                 self.inside("start_time")
-            ),
-            Event::Span(service, name) => format!(
-                "s.span_id IN (SELECT parent_span_id FROM spans WHERE {} AND {} AND name = {} AND parent_span_id IS NOT NULL)",
-                self.inside("start_time"),
+            )
+        };
+        match self.frame.events[event as usize] {
+            Event::Start => spans,
+            Event::Failed => format!("{spans} AND status_code = 'error'"),
+            Event::Empty => format!("{spans} EXCEPT {}", parents("parent_span_id IS NOT NULL")),
+            Event::Callee => parents("kind IN ('server', 'consumer')"),
+            Event::Span(service, name) => parents(&format!(
+                "{} AND name = {}",
                 self.services(service),
                 sql_text(self.frame.name_text(name))
+            )),
+            Event::Log(service, statement, _) => format!(
+                "SELECT DISTINCT trace_id, span_id FROM logs WHERE {} AND {} AND {}",
+                self.inside("time"),
+                self.services(service),
+                self.is_statement(statement)
             ),
-            Event::Log(service, statement, _) => {
-                let name = self.frame.statements.get(statement).map_or("", String::as_str);
-                let is_it = match (template_of(name), name.rsplit_once('#')) {
-                    (Some(id), _) => format!("template_id = {}", sql_text(id)),
-                    (None, Some((logger, line))) => format!(
-                        "attributes['logger.name'] = {} AND \
-                         coalesce(attributes['code.line.number'], attributes['code.lineno']) = {}",
-                        sql_text(logger),
-                        sql_text(line)
-                    ),
-                    (None, None) => "false".to_owned(),
-                };
-                format!(
-                    "s.span_id IN (SELECT span_id FROM logs WHERE {} AND {} AND {is_it} AND span_id IS NOT NULL)",
-                    self.inside("time"),
-                    self.services(service)
-                )
+        }
+    }
+
+    /// The condition that a log is of a statement.
+    fn is_statement(&self, statement: u32) -> String {
+        let name = self.frame.statements.get(statement).map_or("", String::as_str);
+        match (template_of(name), name.rsplit_once('#')) {
+            (Some(id), _) => format!("template_id = {}", sql_text(id)),
+            (None, Some((logger, line))) => {
+                format!("{LOGGER} = {} AND {LINE} = {}", sql_text(logger), sql_text(line))
             }
+            (None, None) => "false".to_owned(),
         }
     }
 
@@ -112,16 +118,16 @@ impl Explain<'_> {
         query + " ORDER BY time"
     }
 
-    /// How many traces have an attribute value, of all with the service.
-    pub(super) fn query_of_attribute(&self, place: &Place) -> String {
+    /// How many of the bad traces have an attribute value.
+    pub(super) fn query_of_attribute(&self, place: &Place, bad: &BTreeSet<TraceId>) -> String {
         let column = if place.level == "resource" { "resource_attributes" } else { "attributes" };
         format!(
-            "SELECT count(DISTINCT CASE WHEN {column}[{}] = {} THEN trace_id END) AS with_value, \
-             count(DISTINCT trace_id) AS traces FROM spans WHERE {} AND service_name = {}",
+            "SELECT count(DISTINCT CASE WHEN service_name = {} AND {column}[{}] = {} THEN trace_id END) AS with_value, \
+             count(DISTINCT trace_id) AS traces FROM spans WHERE {}",
+            sql_text(&place.service),
             sql_text(&place.key),
             sql_text(&place.value),
-            self.inside("start_time"),
-            sql_text(&place.service)
+            of_traces(bad, (self.from, self.to.saturating_add(1)))
         )
     }
 

@@ -39,12 +39,19 @@ const NO_CONFIGURATION: [&str; 12] = [
     "deployment.",
 ];
 
+/// Attribute values that tell bad traces from others, and the bad traces that they were found in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Contrast {
+    pub(crate) values: Vec<Value>,
+    pub(crate) bad: BTreeSet<TraceId>,
+}
+
 /// What was read of the services that are suspected first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Witnesses {
     configuration: BTreeMap<String, (String, String)>,
     peers: BTreeMap<(String, String), String>,
-    attributes: BTreeMap<Cause, Vec<Value>>,
+    attributes: BTreeMap<Cause, Contrast>,
     templates: BTreeMap<String, Vec<Changed>>,
     traffic: BTreeMap<String, Shift>,
     changes: BTreeMap<String, Vec<Change>>,
@@ -62,8 +69,8 @@ impl Witnesses {
     }
 
     /// Attribute values that tell the bad traces of a cause from others.
-    pub(crate) fn attributes(&self, cause: Cause) -> &[Value] {
-        self.attributes.get(&cause).map_or(&[], Vec::as_slice)
+    pub(crate) fn attributes(&self, cause: Cause) -> Option<&Contrast> {
+        self.attributes.get(&cause)
     }
 
     /// Log templates of a service that are not written as usual.
@@ -155,7 +162,7 @@ impl Asked<'_> {
     }
 
     /// What tells the traces that vote for a cause from those with the same service that vote for none.
-    async fn attributes(&self, cause: Cause) -> Result<Vec<Value>, QueryError> {
+    async fn attributes(&self, cause: Cause) -> Result<Contrast, QueryError> {
         let frame = self.frame;
         let mut parts: BTreeMap<u32, f64> = BTreeMap::new();
         let mut wrong: BTreeSet<u32> = BTreeSet::new();
@@ -179,8 +186,8 @@ impl Asked<'_> {
         let mut places = load::attributes(self.gathering, &all, self.range).await?;
         let mut of =
             |ids: &BTreeSet<TraceId>| -> Vec<_> { ids.iter().filter_map(|id| places.remove(id)).collect() };
-        let (bad, good) = (of(&bad), of(&good));
-        Ok(telling(&bad, &good, frame.service_name(cause.service())))
+        let values = telling(&of(&bad), &of(&good), frame.service_name(cause.service()));
+        Ok(Contrast { values, bad })
     }
 
     /// The log templates of a service that are not as usual.

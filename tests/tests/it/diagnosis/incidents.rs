@@ -1,12 +1,15 @@
 //! A shop that breaks and is mended: one incident for each cause opens by itself, with the right suspect, and closes again.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use demo::{
     fault::Fault,
     model::{FaultPlan, MINUTE, Plan, run},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{harness::Server, otlp::Export};
 
 use crate::support::{Home, store};
@@ -78,6 +81,60 @@ fn an_incident_opens_and_closes_by_itself() {
         let answer = server.api().get(&page);
         assert_eq!(answer.status, 200, "{page}");
         assert!(answer.text().contains(part), "{page}");
+    }
+}
+
+#[test]
+fn every_number_can_be_computed_again() {
+    let faults = [Fault::Exception, Fault::BadDeploy, Fault::Lock];
+    let kinds = ["attribute", "metric", "missing_event", "new_event", "own_time", "template_new"];
+    assert_eq!(computed_again(&faults).iter().map(String::as_str).collect::<Vec<_>>(), kinds);
+    let faults = [Fault::NetworkDelay, Fault::SlowQuery, Fault::QueueBacklog];
+    let kinds = ["attribute", "edge_time", "peer_time", "template_new"];
+    assert_eq!(computed_again(&faults).iter().map(String::as_str).collect::<Vec<_>>(), kinds);
+}
+
+/// The kinds of evidence about a shop with faults of which each number was computed again.
+fn computed_again(faults: &[Fault]) -> BTreeSet<String> {
+    let home = Home::new();
+    let server = lived(&home, faults);
+    let api = server.api();
+    let window = json!({
+        "from": (START + BROKEN.0 * MINUTE).to_string(),
+        "to": (START + BROKEN.1 * MINUTE).to_string(),
+    });
+    let answer = api.post("/api/diagnose", &window).json();
+    let mut seen = BTreeSet::new();
+    for suspect in answer["suspects"].as_array().expect("suspects") {
+        for evidence in suspect["evidence"].as_array().expect("evidence") {
+            let (Some(kind), Some(query)) = (evidence["kind"].as_str(), evidence["query"].as_str()) else {
+                continue;
+            };
+            let rows = api.sql(query);
+            assert!(!rows.is_empty(), "{evidence}");
+            if let Some(value) = evidence["value"].as_f64() {
+                assert!((again(kind, &rows) - value).abs() <= value.abs() / 1e9, "{evidence}: {rows:?}");
+                seen.insert(kind.to_owned());
+            }
+        }
+    }
+    seen
+}
+
+/// The number of an evidence of a kind, from what its query answers.
+fn again(kind: &str, rows: &[Vec<Value>]) -> f64 {
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let (first, second) = (&rows[0][0], rows[0].get(1));
+    let share = |part: &Value, of: &Value| number(part) / number(of);
+    match (kind, second) {
+        ("attribute", Some(traces)) => share(first, traces),
+        ("missing_event" | "new_event", Some(with_event)) => share(with_event, first),
+        ("metric", _) => {
+            let mut values: Vec<f64> = rows.iter().map(|row| number(&row[1])).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        }
+        _ => number(first),
     }
 }
 
