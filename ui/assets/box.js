@@ -1,18 +1,11 @@
 // <causeway-box>: a stretch of time can be dragged in the histogram that it holds, or chosen with the arrow keys. What
 // can be done with it are links that the server wrote, with BOX where the stretch is to stand.
 
+import { rfc3339, written, zone } from "./times.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 /** How far the pointer moves before it drags, in pixels. */
 const DRAG_PX = 4;
-
-/** A time of Unix nanoseconds as addresses have it. @param {bigint} nanos */
-export function rfc3339(nanos) {
-  const seconds = nanos / 1_000_000_000n;
-  const rest = nanos % 1_000_000_000n;
-  const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
-  const fraction = rest === 0n ? "" : `.${String(rest).padStart(9, "0").replace(/0+$/, "")}`;
-  return `${whole}${fraction}Z`;
-}
 
 class TimeBox extends HTMLElement {
   connectedCallback() {
@@ -76,18 +69,21 @@ class TimeBox extends HTMLElement {
     this.band.setAttribute("width", percent(this.bounds[1] - this.bounds[0]));
   }
 
+  /** The ends of the box, in nanoseconds. */
+  ends() {
+    const [first, after] = this.bounds;
+    const to = this.from + BigInt(after) * this.step;
+    return [this.from + BigInt(first) * this.step, to < this.to ? to : this.to];
+  }
+
   /** The box as addresses have it. */
   text() {
-    const [first, after] = this.bounds;
-    const from = this.from + BigInt(first) * this.step;
-    const to = this.from + BigInt(after) * this.step;
-    return `${rfc3339(from)}..${rfc3339(to < this.to ? to : this.to)}`;
+    return this.ends().map((nanos) => rfc3339(nanos, 9)).join("..");
   }
 
   /** The box for people, to the second. */
   words() {
-    const ends = this.text().split("..").map((end) => end.slice(0, 19).replace("T", " "));
-    return `${ends.join(" to ")} UTC`;
+    return `${this.ends().map((nanos) => written(nanos, { digits: 0 })).join(" to ")} ${zone}`;
   }
 
   /** Offers what can be done with the box, and puts it into the address. */

@@ -1,5 +1,7 @@
 // Parts of rows that script writes: times, levels, services, durations, as the server writes them. All of it is text.
 
+import { rfc3339, written } from "./times.js";
+
 const COLOURS = 20n;
 
 /** A service's colour: FNV-1a of its name, as in colour.rs. @param {string} service */
@@ -24,10 +26,8 @@ export function chip(service) {
 export function moment(nanos) {
   const exact = BigInt(nanos);
   const time = document.createElement("time");
-  const whole = new Date(Number(exact / 1_000_000n)).toISOString();
-  time.dateTime = whole;
-  time.title = `${whole} · ${nanos} ns`;
-  time.textContent = whole.replace("T", " ").replace("Z", "");
+  time.dateTime = rfc3339(exact, 9);
+  time.textContent = written(exact);
   return time;
 }
 

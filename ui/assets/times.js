@@ -32,9 +32,9 @@ export function written(nanos, { name = zone, date = true, digits = 3 } = {}) {
   return date ? `${part.year}-${part.month}-${part.day} ${time}` : time;
 }
 
-/** A time in the form of addresses, to the millisecond. @param {bigint} nanos */
-export function rfc3339(nanos) {
-  return new Date(Number(nanos / MILLI)).toISOString();
+/** A time in the form of addresses. @param {bigint} nanos @param {number} [digits] after the second */
+export function rfc3339(nanos, digits = 3) {
+  return `${written(nanos, { name: "UTC", digits }).replace(" ", "T")}Z`;
 }
 
 /** How far from now: `3 minutes ago`. @param {bigint} nanos */

@@ -2,6 +2,7 @@
 // the attributes, how common a value is, and how the duration compares.
 
 import { enhance } from "./main.js";
+import { rfc3339 } from "./times.js";
 import { count } from "./trace-format.js";
 import { element } from "./trace-grid.js";
 
@@ -111,7 +112,7 @@ export class Details {
     const { service, name, start } = aside.dataset;
     const q = `service:${quoted(service)} name:${quoted(name)} ${term}`.trim();
     const from = BigInt(start) - AROUND;
-    const parameters = { q, limit: "0", histogram: "1", from: rfc(from), to: rfc(BigInt(start) + AROUND) };
+    const parameters = { q, limit: "0", histogram: "1", from: rfc3339(from), to: rfc3339(BigInt(start) + AROUND) };
     const answer = await fetch(`/api/spans?${new URLSearchParams(parameters)}`);
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.error?.message ?? `counting was answered ${answer.status}`);
@@ -142,9 +143,3 @@ export class Details {
 
 const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 const percent = (share) => `${(Math.min(1, share) * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
-
-/** Nanoseconds since 1970 in RFC 3339, as the API takes them whatever their size. @param {bigint} nanos */
-function rfc(nanos) {
-  const millis = nanos / 1_000_000n;
-  return new Date(Number(millis)).toISOString();
-}

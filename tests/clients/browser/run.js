@@ -265,7 +265,6 @@ async function main() {
       await checkVisitor(browser, server, checks, failing, { theme: "light" });
       await checkVisitor(browser, server, checks, failing, { theme: "dark" });
       await checkVisitor(browser, server, checks, failing, { script: false });
-      await checkTraces(browser, server, checks);
       await checkAxe(browser, server, checks, failing, "light");
       await checkAxe(browser, server, checks, failing, "dark");
       await checkPages(browser, server, checks);
@@ -273,6 +272,8 @@ async function main() {
       if (asked.directory) {
         await takePictures(browser, server, checks, failing, asked.directory);
       }
+      // Last, since it sends traces of its own.
+      await checkTraces(browser, server, checks);
     });
   await checks.group("the run", () =>
     withDirectory((data) => withCauseway(asked.binary, data, checks, everything)),

@@ -105,9 +105,8 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
     let extent = ui.engine.extent(reader, Signal::Spans).await?;
     let mut asked = Asked::of(visit, extent.and_then(|extent| extent.to), UnixNanos::now())?;
     let services = ui.engine.services(reader, asked.range.range).await?.services;
-    // Nobody was named: what is around the service with most calls shows most.
     if asked.service.is_none() && asked.reach != Reach::Whole {
-        asked.service = services.first().map(|service| service.name.clone());
+        asked.service = most_telling(ui, reader, &asked, &services).await?;
         asked.chosen = true;
     }
     let graph = match ui.engine.graph(reader, &asked.question()).await {
@@ -116,6 +115,19 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
         Err(error) => return Err(error.into()),
     };
     html(&view(visit, ui.version, &asked, &services, graph.as_ref()))
+}
+
+/// The service to begin with where nobody was named: one of the edge with most calls, else that with most calls.
+async fn most_telling(
+    ui: &Ui,
+    reader: &Reader,
+    asked: &Asked,
+    services: &[Service],
+) -> Result<Option<String>, QueryError> {
+    let whole = GraphQuestion { range: asked.range.range, service: None, hops: 1 };
+    let graph = ui.engine.graph(reader, &whole).await?;
+    let names = graph.edges.iter().map(|edge| &edge.from);
+    Ok(names.chain(services.iter().map(|service| &service.name)).next().cloned())
 }
 
 impl Asked {
@@ -249,7 +261,7 @@ fn copied(visit: &Visit, asked: &Asked) -> CopyAs {
 fn notes(asked: &Asked, drawn: Option<&Drawn>) -> Vec<String> {
     let chosen = asked.chosen.then(|| {
         let name = asked.service.as_deref().unwrap_or_default();
-        format!("What is around {name}, the service with most calls; choose another one above.")
+        format!("What is around {name}, the service that calls most; choose another one above.")
     });
     let left_out = drawn.filter(|drawn| drawn.left_out > 0).map(|drawn| {
         format!(

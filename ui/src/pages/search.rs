@@ -82,17 +82,14 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
     let question = Question::of(visit)?;
     let search = question.search();
     let asked = ask(ui, reader, &question, &search);
-    let wait = match question.whole {
-        None => FIRST_WAIT,
-        Some(_) => Duration::ZERO,
-    };
-    let found = if question.whole == Some(true) || !stream::is_possible(&question) {
-        asked.await
-    } else {
-        match tokio::time::timeout(wait, asked).await {
+    let waiting = || html(&view::waiting(visit, ui.version, &question));
+    let found = match (question.whole, stream::is_possible(&question)) {
+        (Some(true), _) | (_, false) => asked.await,
+        (Some(false), true) => return waiting(),
+        (None, true) => match tokio::time::timeout(FIRST_WAIT, asked).await {
             Ok(found) => found,
-            Err(_elapsed) => return html(&view::waiting(visit, ui.version, &question)),
-        }
+            Err(_elapsed) => return waiting(),
+        },
     };
     let found = match found {
         Ok(found) => found,

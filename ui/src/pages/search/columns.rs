@@ -5,6 +5,7 @@
 
 use super::question::{Question, Tab};
 use crate::params::{BadParameter, Params};
+use crate::zone;
 
 /// The most columns of a table.
 const COLUMNS_MAX: usize = 16;
@@ -37,6 +38,16 @@ pub(super) struct Field {
     width: Option<u16>,
     /// Whether it is there where the reader chose nothing.
     usual: bool,
+}
+
+impl Field {
+    /// Its title; that of times names the zone.
+    fn named(&self) -> String {
+        match self.key {
+            "time" | "start" => format!("{} ({})", self.title, zone::name()),
+            _ => self.title.to_owned(),
+        }
+    }
 }
 
 const fn field(key: &'static str, title: &'static str, width: Option<u16>, usual: bool) -> Field {
@@ -164,7 +175,7 @@ pub(super) fn shown(question: &Question) -> Vec<Shown> {
         let (sort, sorted) = sorts(question, &col.key);
         Shown {
             field: field.map(|field| field.key),
-            title: field.map_or_else(|| col.key.clone(), |field| field.title.to_owned()),
+            title: field.map_or_else(|| col.key.clone(), Field::named),
             number: matches!(field.map(|field| field.key), Some("duration" | "spans" | "errors")),
             key: col.key.clone(),
             width,
@@ -242,7 +253,7 @@ mod tests {
     fn columns_are_chosen_ordered_and_widened() {
         let usual = shown(&question("/search?tab=logs"));
         let titles: Vec<&str> = usual.iter().map(|col| col.title.as_str()).collect();
-        assert_eq!(titles, ["Time", "Level", "Service", "Message"]);
+        assert_eq!(titles, ["Time (UTC)", "Level", "Service", "Message"]);
         assert_eq!(usual[0].sorted, Some("descending"));
         assert!(usual[0].left.is_none() && usual[3].right.is_none());
         let chosen = shown(&question("/search?tab=logs&cols=message:400,http.route,k8s:pod"));

@@ -188,7 +188,7 @@ impl Pieces {
             "timeline": text(Timeline::new(&self.question, &self.buckets).map_or(Ok(String::new()), |line| line.render())),
             "facets": text(Facets::new(&self.question, Some(&self.facets)).render()),
             "summary": view::summary(&self.question, Some(self.total), self.rows as u64),
-            "progress": format!("back to {} UTC · {} rows read · {took}", date_time(self.to), count(self.rows_read)),
+            "progress": format!("back to {} {} · {} rows read · {took}", date_time(self.to), zone::name(), count(self.rows_read)),
             "older": older,
             "partial": self.partial,
             "found": self.rows,
