@@ -2,8 +2,10 @@
 //! modules named after them; what a configuration file adds to `serve` is in the configuration.
 //!
 //! - `diagnosis`: the commands that say what is wrong, and what was changed
+//! - `files`: the commands that write and read files
 
 mod diagnosis;
+mod files;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::times;
 pub(crate) use diagnosis::{ChangesArgs, IncidentsArgs, MarkArgs, WhyArgs};
+pub(crate) use files::{ExportArgs, Exported, ImportArgs};
 
 /// What every exit code says.
 const EXIT_CODES: &str = "Exit codes:
@@ -124,6 +127,12 @@ pub(crate) enum Client {
     Mark(MarkArgs),
     /// List what was changed: marks, new versions, restarts; newest first
     Changes(ChangesArgs),
+    /// Write traces, spans or logs as OTLP files, or one trace as an HTML file that opens offline
+    #[command(after_help = files::EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Store what OTLP files and exported traces hold
+    #[command(after_help = files::IMPORT_HELP)]
+    Import(ImportArgs),
     /// Merge and index all that is stored, and return when nothing is left to do
     Compact(CompactArgs),
 }
@@ -142,6 +151,8 @@ impl Client {
             Self::Incidents(args) => &args.connection,
             Self::Mark(args) => &args.connection,
             Self::Changes(args) => &args.connection,
+            Self::Export(args) => &args.connection,
+            Self::Import(args) => &args.connection,
             Self::Compact(args) => &args.connection,
         }
     }

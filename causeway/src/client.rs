@@ -14,6 +14,7 @@
 //! - `times`, `progress`: times as people write them, a sign of life
 //! - `sql`, `statements`, `prompt`: statements, where they end, and where they are typed
 //! - `tail`: rows as they arrive
+//! - `export`, `import`: OTLP files, and traces that are one HTML file
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ mod statements;
 mod sql;
 mod prompt;
 mod tail;
+mod export;
+mod import;
 
 use answer::{Kind, Page, ServicesAnswer, TraceAnswer};
 use error::{ClientError, FOUND, NOTHING};
@@ -110,7 +113,7 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Tail(args) => tail::check(args).map(|()| None)?,
         _ => None,
     };
-    let writes = matches!(command, Client::Compact(_) | Client::Mark(_));
+    let writes = matches!(command, Client::Compact(_) | Client::Mark(_) | Client::Import(_));
     let source = open(connection, writes)?;
     match command {
         Client::Logs(args) => search(&source, Kind::Logs, args, output),
@@ -128,6 +131,8 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Incidents(args) => incidents::incidents(&source, args, output),
         Client::Mark(args) => changes::mark(&source, args, output),
         Client::Changes(args) => changes::list(&source, args, output),
+        Client::Export(args) => export::export(&source, args, output),
+        Client::Import(args) => import::import(&source, args, output),
         Client::Compact(args) => compact(&source, args, output),
     }
 }

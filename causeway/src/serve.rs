@@ -151,7 +151,8 @@ fn spawn_servers(
     stop: &CancellationToken,
 ) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
-    let page = page(config, engine, diagnostics, endpoints);
+    let exports = collector::http_router(Arc::clone(&receiver));
+    let page = page(config, engine, diagnostics, exports.clone(), endpoints);
     let stopped = || stop.clone().cancelled_owned();
     let places = Places::of_process();
     let exporters = |bound: Bound| {
@@ -168,7 +169,7 @@ fn spawn_servers(
             );
         }
     };
-    let (otlp_http, exports) = (exporters(otlp_http), collector::http_router(receiver));
+    let otlp_http = exporters(otlp_http);
     Ok([
         tokio::spawn(listen::serve(people, page, ReadBuffer::PEOPLE, stopped())),
         tokio::spawn(grpc),
@@ -177,7 +178,13 @@ fn spawn_servers(
 }
 
 /// Everything on the page's listener, behind its guard.
-fn page(config: &Config, engine: Engine, diagnostics: Diagnostics, endpoints: ui::Endpoints) -> Router {
+fn page(
+    config: &Config,
+    engine: Engine,
+    diagnostics: Diagnostics,
+    exports: Router,
+    endpoints: ui::Endpoints,
+) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
     let pages = ui::router(ui::Ui {
         engine: engine.clone(),
@@ -187,6 +194,7 @@ fn page(config: &Config, engine: Engine, diagnostics: Diagnostics, endpoints: ui
     });
     let router = query::router(engine)
         .merge(diagnosis::router(diagnostics))
+        .nest("/api/import", exports)
         .merge(pages)
         .layer(axum::middleware::from_fn_with_state(guard, guard::check))
         .layer(CompressionLayer::new())

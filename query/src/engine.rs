@@ -7,6 +7,7 @@ mod chains;
 mod resolve;
 mod trace_list;
 mod traces;
+mod export;
 mod outline;
 mod calls;
 mod services;
@@ -55,6 +56,7 @@ pub use compare::{
 };
 pub use complete::{Completion, Completions, Item};
 pub use context::{Context, ContextQuestion, NEIGHBOURS_MAX, Neighbours};
+pub use export::{EXPORT_ROWS_MAX, EXPORT_TRACES_MAX, Exported, ExportedTrace, Exports};
 pub use gathering::{Gathered, Gathering};
 pub use graph::{GraphQuestion, HOPS_MAX};
 pub use heat::Heat;

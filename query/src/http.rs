@@ -6,6 +6,7 @@ mod answer;
 mod tail;
 mod outline;
 mod compare;
+mod export;
 mod sql;
 
 use axum::extract::{Path, RawQuery, State};
@@ -39,6 +40,8 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/traces/{id}/rows", get(outline::rows))
         .route("/api/traces/{id}/find", get(outline::find))
         .route("/api/traces/{id}/size", get(outline::size))
+        .route("/api/traces/{id}/otlp", get(export::trace))
+        .route("/api/export", get(export::export))
         .route("/api/complete", get(complete))
         .route("/api/templates", get(templates))
         .route("/api/services", get(services))

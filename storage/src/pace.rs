@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 /// Over this time it is measured how busy the store is.
 const WINDOW: Duration = Duration::from_millis(200);
 /// It is busy if so many thousandths of that, for each processor, were spent encoding what came. Encoding is one part of
-/// seven of the work for each span, so that half of the processors is then at work for telemetry. Waiting for a disk is no
-/// work.
-const BUSY_PERMILLE: u32 = 60;
+/// seven of the work for each span, so that a fifth of the processors is then at work for telemetry: beside questions it
+/// does not get more before it is slower than alone. Waiting for a disk is no work.
+const BUSY_PERMILLE: u32 = 30;
+/// The most of that, as one thread encodes.
+const BUSY_PERMILLE_MAX: u32 = 400;
 /// Work after which a thread rests, and the longest that is known to be work and not sleep.
 const WORK_MIN: Duration = Duration::from_millis(3);
 const WORK_MAX: Duration = Duration::from_millis(200);
@@ -46,7 +48,8 @@ thread_local! {
 impl Default for Pace {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        let busy_permille = BUSY_PERMILLE * u32::try_from(processors).unwrap_or(1);
+        let processors = u32::try_from(processors).unwrap_or(u32::MAX);
+        let busy_permille = BUSY_PERMILLE.saturating_mul(processors).min(BUSY_PERMILLE_MAX);
         Self(Mutex::new(Load {
             window: Instant::now(),
             worked: Duration::ZERO,

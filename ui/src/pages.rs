@@ -24,7 +24,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use http::Uri;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderName, Uri};
 
 use crate::Ui;
 use crate::problem::Problem;
@@ -49,6 +50,7 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/search/stream", get(search::stream))
         .route("/traces/{id}", get(trace::page))
         .route("/traces/{id}/detail", get(trace::part))
+        .route("/traces/{id}/file", get(trace::file::page))
         .route("/status", get(status::page))
         .route("/start", get(start::page))
         .route("/start/progress", get(start::progress))
@@ -64,4 +66,13 @@ fn respond(answer: Result<Response, Problem>, visit: &Visit, ui: &Ui) -> Respons
 
 async fn no_page(State(ui): State<Ui>, uri: Uri, visit: Visit) -> Response {
     Problem::NoPage(uri.path().to_owned()).response(&visit, ui.version)
+}
+
+/// Headers of a file that the browser keeps and does not show.
+pub(crate) fn kept(kind: &'static str, name: String) -> [(HeaderName, String); 3] {
+    [
+        (CONTENT_TYPE, kind.to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (CACHE_CONTROL, "private, no-cache".to_owned()),
+    ]
 }

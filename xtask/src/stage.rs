@@ -35,6 +35,9 @@ const HOSTILE_LONG: &[(&str, &str)] = &[
 const ACCURACY_LONG: &[&str] =
     &["--seeds", "1,2,3", "--right-min", "18", "--quiet", "120", "--false-max", "0"];
 
+/// Faults of the demo in real time: each takes up to five minutes.
+const LIVE_FAULTS: &[(&str, &str)] = &[("CAUSEWAY_LIVE_FAULTS", "slow-query,exception,network-delay")];
+
 /// Random payloads, right and damaged, in the long form.
 const DECODE_ROUNDS_LONG: &str = "1000000";
 
@@ -77,13 +80,17 @@ pub(crate) enum Stage {
     Decode,
     /// The diagnosis of faults of the demo.
     Accuracy,
+    /// Faults of the demo in real time.
+    Live,
+    /// Lighthouse on every page.
+    Lighthouse,
     /// Licences, sources and duplicates of the dependencies.
     Audit,
 }
 
 use Stage::{
     Accuracy, Audit, Browser, Build, Damage, Decode, Deploy, Docs, Format, Hostile, Images, Install, Kill,
-    Lint, Node, Power, Python, Spelling, Test,
+    Lighthouse, Lint, Live, Node, Power, Python, Spelling, Test,
 };
 
 impl Stage {
@@ -93,7 +100,8 @@ impl Stage {
         &[Install, Format, Spelling, Lint, Build, Test, Docs, Deploy, Python, Node, Browser];
 
     /// What `cargo xtask long` runs.
-    pub(crate) const LONG: &[Stage] = &[Build, Accuracy, Hostile, Decode, Kill, Damage, Power, Audit];
+    pub(crate) const LONG: &[Stage] =
+        &[Build, Accuracy, Lighthouse, Live, Hostile, Decode, Kill, Damage, Power, Audit];
 
     /// What `cargo xtask images` runs.
     pub(crate) const IMAGES: &[Stage] = &[Build, Images];
@@ -119,6 +127,8 @@ impl Stage {
             Hostile => "hostile",
             Decode => "decode",
             Accuracy => "accuracy",
+            Live => "live",
+            Lighthouse => "lighthouse",
             Audit => "audit",
         }
     }
@@ -150,6 +160,10 @@ impl Stage {
             Accuracy => {
                 "the twelve faults of the demo and healthy hours, in simulated time: who is suspected first"
             }
+            Live => {
+                "faults of the demo in real time: open incidents within two minutes, the right suspect first"
+            }
+            Lighthouse => "every page at least 95 for speed, and 100 for accessibility and best practices",
             Audit => "licences, sources and duplicates of the dependencies",
         }
     }
@@ -158,6 +172,8 @@ impl Stage {
     pub(crate) fn took(self) -> Option<&'static str> {
         match self {
             Accuracy => Some("about 6 minutes"),
+            Live => Some("about 12 minutes"),
+            Lighthouse => Some("2 minutes"),
             Kill => Some("about 15 minutes, reckoned from 20 rounds in 15 s"),
             Hostile => Some("about 2 minutes for the crowds; the rest was not timed"),
             Power => Some("about 20 minutes, reckoned from 200 moments in 22 s"),
@@ -169,7 +185,18 @@ impl Stage {
     pub(crate) fn needs_program(self) -> bool {
         matches!(
             self,
-            Test | Deploy | Python | Node | Browser | Images | Kill | Power | Damage | Hostile | Accuracy
+            Test | Deploy
+                | Python
+                | Node
+                | Browser
+                | Images
+                | Kill
+                | Power
+                | Damage
+                | Hostile
+                | Accuracy
+                | Live
+                | Lighthouse
         )
     }
 
@@ -196,6 +223,8 @@ impl Stage {
             Hostile => long("bad_input::", HOSTILE_LONG),
             Decode => decode(),
             Accuracy => accuracy(),
+            Live => long("demo::a_fault_in_real_time", LIVE_FAULTS),
+            Lighthouse => run(&mut browser_script("lighthouse")?),
             Audit => audit(),
         }
     }
@@ -262,8 +291,13 @@ fn node(script: &str, packages: &Path) -> Result<Command> {
 
 /// The browser test on the program that was built.
 fn browser() -> Result<Command> {
+    browser_script("browser")
+}
+
+/// What a folder of the clients does with a browser and the program that was built.
+fn browser_script(folder: &str) -> Result<Command> {
     let chromium = install::chromium()?;
-    let mut command = node("browser/run.js", &install::node("browser")?)?;
+    let mut command = node(&format!("{folder}/run.js"), &install::node(folder)?)?;
     command.arg(program()?).env("CHROMIUM", chromium);
     Ok(command)
 }

@@ -121,7 +121,16 @@ impl Source {
 
     /// Asks by POST with a JSON body.
     pub(crate) fn post(&self, path: &str, body: &Value, patience: Patience) -> Result<Answer, ClientError> {
-        let body = body.to_string();
+        self.post_text(path, body.to_string(), patience)
+    }
+
+    /// Asks by POST with a JSON body that is written already.
+    pub(crate) fn post_text(
+        &self,
+        path: &str,
+        body: String,
+        patience: Patience,
+    ) -> Result<Answer, ClientError> {
         match self {
             Self::Remote(remote) => remote.post(path, body, patience),
             Self::Local(local) => local.send(Method::POST, path, Body::from(body)),

@@ -186,6 +186,8 @@ fn run_line(line: &str) -> (String, u8) {
         Client::Incidents(args) => incidents::incidents(&source, args, &mut output),
         Client::Mark(args) => changes::mark(&source, args, &mut output),
         Client::Changes(args) => changes::list(&source, args, &mut output),
+        Client::Export(args) => export::export(&source, args, &mut output),
+        Client::Import(args) => import::import(&source, args, &mut output),
         Client::Compact(args) => compact(&source, args, &mut output),
     };
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

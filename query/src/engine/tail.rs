@@ -187,6 +187,11 @@ impl Engine {
         self.tails.ending.cancel();
     }
 
+    /// Comes once tails are ended: other answers that go on by themselves end then, too.
+    pub fn ending(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.tails.ending.clone().cancelled_owned()
+    }
+
     /// Puts the rows after `after` into the queue.
     async fn resume(
         &self,

@@ -10,6 +10,8 @@ const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
+const { checkFile } = require("./file.js");
+const { checkIncidents } = require("./incident.js");
 const { checkPages } = require("./pages.js");
 const { checkSearchPages } = require("./search.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
@@ -272,6 +274,8 @@ async function main() {
       if (asked.directory) {
         await takePictures(browser, server, checks, failing, asked.directory);
       }
+      await checkFile(browser, server, checks, failing);
+      await checkIncidents(browser, asked.binary, checks);
       // Last, since it sends traces of its own.
       await checkTraces(browser, server, checks);
     });

@@ -63,7 +63,7 @@ class Recorder {
 
   /** Adds a span and returns its id. */
   span(service, kind, name, parent, from, to, more = {}) {
-    const id = `b7ad6b716920${(this.number * 256 + this.spans.length + 1).toString(16).padStart(4, "0")}`;
+    const id = `b7ad6b71${(0x6920_0000 + this.number * 256 + this.spans.length + 1).toString(16)}`;
     const status = more.error ? { code: 2, message: more.error } : {};
     const events = (more.events ?? []).map(([at, event, about]) => ({
       timeUnixNano: this.nanos(at),
@@ -246,13 +246,18 @@ function shop(nowMs) {
   const traces = orders.map(({ trace }) => trace);
   return {
     failingTrace: orders.find(({ fails }) => fails).trace.traceId,
-    requests: {
-      "/v1/traces": { resourceSpans: envelopes(traces.flatMap((trace) => trace.spans), "scopeSpans", "spans") },
-      "/v1/logs": { resourceLogs: envelopes(traces.flatMap((trace) => trace.logs), "scopeLogs", "logRecords") },
-    },
+    requests: requestsOf(traces),
+  };
+}
+
+/** What was recorded, by the path that takes it. */
+function requestsOf(traces) {
+  return {
+    "/v1/traces": { resourceSpans: envelopes(traces.flatMap((trace) => trace.spans), "scopeSpans", "spans") },
+    "/v1/logs": { resourceLogs: envelopes(traces.flatMap((trace) => trace.logs), "scopeLogs", "logRecords") },
   };
 }
 
 const SERVICES = [CART, CHECKOUT, FRONTEND, INVENTORY, PAYMENT, SHIPPING];
 
-module.exports = { shop, FAILURE, SERVICES };
+module.exports = { shop, requestsOf, http, Recorder, FAILURE, SERVICES };

@@ -1,17 +1,33 @@
-//! `causeway demo` as a process: with a server of its own, and what it sent is kept when it ends.
+//! `causeway demo` as a process: with a server of its own, and what it sent is kept when it ends. In the long form its faults
+//! in real time.
 
 use std::{
+    env,
     io::{BufRead, BufReader},
     process::Stdio,
+    thread,
+    time::{Duration, Instant},
 };
 
+use demo::fault::{Fault, Label};
 use serde_json::Value;
-use tests::harness::{causeway, command, interrupt};
+use tests::{
+    api::Api,
+    harness::{announce, causeway, command, interrupt},
+};
 
 use crate::support::Home;
 
 /// The services of the shop, and the job that computes reports.
 const SERVICES: u64 = 14;
+/// The variable that names the faults of the long form, with commas between.
+const LIVE_FAULTS: &str = "CAUSEWAY_LIVE_FAULTS";
+/// How long the shop is healthy before.
+const HEALTHY: Duration = Duration::from_secs(180);
+/// Within which time an incident has to be open, with the right suspect first.
+const OPEN_WITHIN: Duration = Duration::from_secs(120);
+/// How long is waited between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[test]
 fn the_demo_starts_a_server_and_keeps_what_it_sent() {
@@ -61,4 +77,66 @@ fn the_demo_lists_its_faults() {
     let text = String::from_utf8(output.stdout).expect("text is UTF-8");
     assert!(text.contains("retry-storm") && text.contains("payment: retry, edge payment to fraud"), "{text}");
     assert_eq!(text.lines().count(), 2 * 12);
+}
+
+#[test]
+fn a_fault_in_real_time_is_an_open_incident_within_two_minutes() {
+    let Ok(names) = env::var(LIVE_FAULTS) else {
+        announce(&format!("{LIVE_FAULTS} is not set: faults in real time are left out"));
+        return;
+    };
+    let label = |name: &str| {
+        Fault::all().map(Fault::label).find(|label| label.name == name).expect("a fault of the demo")
+    };
+    for label in names.split(',').map(label) {
+        let (incident, after) = broken(label);
+        let first = &incident["suspects"][0];
+        announce(&format!("{}: an incident after {after:?}, first suspect {first}", label.name));
+        assert_eq!(
+            (&first["service"], &first["kind"]),
+            (&label.service.into(), &label.kind.into()),
+            "{incident}"
+        );
+    }
+}
+
+/// Lets a shop live and break: the open incident whose first suspect is right, and how long after the fault it was there;
+/// at the end of the time the incident that is there.
+fn broken(label: &Label) -> (Value, Duration) {
+    let home = Home::new();
+    let data = home.data();
+    let (data, after) = (data.to_str().expect("the path is UTF-8"), format!("{}s", HEALTHY.as_secs()));
+    let free = "127.0.0.1:0";
+    let mut child = command()
+        .args(["demo", "--data", data, "--listen", free, "--otlp-grpc", free, "--otlp-http", free])
+        .args(["--fault", label.name, "--after", &after])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
+    let mut said = || lines.next().expect("the demo goes on").expect("lines are UTF-8");
+    let address = loop {
+        if let Some(address) = said().strip_prefix("listening http ") {
+            break address.parse().expect("an address");
+        }
+    };
+    while !said().contains("is on:") {}
+    let (api, begun) = (Api::new(address, None), Instant::now());
+    // What the demo says is read on, so that it is never held up.
+    let reader = thread::spawn(move || lines.for_each(drop));
+    let found = loop {
+        let answer = api.json("/api/incidents?open=true");
+        let incident = answer["incidents"][0].clone();
+        let first = &incident["suspects"][0];
+        let is_right = first["service"] == label.service && first["kind"] == label.kind;
+        if is_right || begun.elapsed() > OPEN_WITHIN {
+            break (incident, begun.elapsed());
+        }
+        thread::park_timeout(LOOK_EVERY);
+    };
+    interrupt(&child);
+    child.wait().expect("a child can be waited for");
+    reader.join().expect("the reader ends with the demo");
+    found
 }

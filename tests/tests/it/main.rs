@@ -11,6 +11,7 @@ mod command_line;
 mod cancel;
 mod tail;
 mod hostile;
+mod files;
 mod search_and_sql;
 mod services;
 mod diagnosis;

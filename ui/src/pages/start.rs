@@ -2,16 +2,21 @@
 
 mod snippets;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use futures::{StreamExt, stream};
 use http::header::CACHE_CONTROL;
 use model::{Reader, Signal, TimeRange};
 use query::rows::{Log, Span};
 use query::{QueryError, Search};
+use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::pages::respond;
@@ -24,6 +29,11 @@ use snippets::{Guide, Snippet};
 const NEWEST_ROWS: usize = 100;
 /// What a row is called whose resource names no service; SDKs append the program's name to it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
+/// How often it is looked what has arrived.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many pages follow what arrives at once.
+const FOLLOWERS_MAX: usize = 64;
+static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 /// Logs that carry a trace id.
 const LOGS_WITH_TRACE: &str = "trace:*";
 
@@ -41,11 +51,22 @@ struct StartPage {
     unreachable: Option<String>,
     steps: Vec<Step>,
     done: bool,
+    /// Whether script follows what arrives.
+    live: bool,
     here: String,
 }
 
-/// What has arrived, also as the JSON that the page's script polls.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+/// The steps alone.
+#[derive(Template)]
+#[template(path = "part/progress.html")]
+struct ProgressPart {
+    steps: Vec<Step>,
+    done: bool,
+    live: bool,
+}
+
+/// What has arrived.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Progress {
     /// Whether anything is stored.
     connected: bool,
@@ -86,16 +107,36 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit) -> Result<Response, Pro
     html(&view(visit, ui.version, ui.endpoints, guide, &progress))
 }
 
-/// Answers the script's poll.
+/// Answers what has arrived as server-sent events: the steps as a part of the page whenever they have changed, until all is
+/// there, which the event `done` says.
 pub(crate) async fn progress(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
     visit: Visit,
 ) -> Response {
-    match look(&ui, &reader).await {
-        Ok(progress) => ([(CACHE_CONTROL, "no-store")], Json(progress)).into_response(),
-        Err(error) => Problem::from(error).response(&visit, ui.version),
-    }
+    let Ok(place) = FOLLOWERS.try_acquire() else {
+        let message = format!("{FOLLOWERS_MAX} pages follow what arrives, which is the most at once");
+        return Problem::from(QueryError::Busy(message)).response(&visit, ui.version);
+    };
+    let ending = ui.engine.ending();
+    let turns = stream::unfold(Some((ui, reader, place, None)), |state| async {
+        let (ui, reader, place, told) = state?;
+        loop {
+            let progress = look(&ui, &reader).await.ok()?;
+            if told.as_ref() != Some(&progress) {
+                let part = ProgressPart { steps: progress.steps(), done: progress.done, live: true }
+                    .render()
+                    .ok()?;
+                return Some((Event::default().data(part), Some((ui, reader, place, Some(progress)))));
+            }
+            if progress.done {
+                return Some((Event::default().event("done").data(""), None));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    let turns = turns.take_until(ending).map(Ok::<_, Infallible>);
+    ([(CACHE_CONTROL, "no-store")], Sse::new(turns).keep_alive(KeepAlive::default())).into_response()
 }
 
 async fn look(ui: &Ui, reader: &Reader) -> Result<Progress, QueryError> {
@@ -175,6 +216,7 @@ fn view(
         unreachable: unreachable(endpoints, &visit.host),
         steps: progress.steps(),
         done: progress.done,
+        live: false,
         here: visit.here.clone(),
         grpc,
         http,

@@ -9,6 +9,7 @@ mod waterfall;
 mod operations;
 mod services;
 mod detail;
+pub(crate) mod file;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -78,7 +79,8 @@ struct TracePage {
     detail: Option<Detail>,
     spans_href: String,
     logs_href: String,
-    json_href: String,
+    file_href: String,
+    otlp_href: String,
 }
 
 /// A service of the trace.
@@ -300,7 +302,8 @@ fn view(
         detail: Detail::new(outline, detail, &palette),
         spans_href: search("spans", &id, ""),
         logs_href: search("logs", &id, ""),
-        json_href: format!("/api{}", address::trace(&head.trace_id)),
+        file_href: format!("{}/file", address::trace(&head.trace_id)),
+        otlp_href: format!("/api{}/otlp", address::trace(&head.trace_id)),
     })
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::CONTENT_SECURITY_POLICY;
 use model::UnixNanos;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ use super::{IncidentView, OperationRow};
 use crate::format::{Moment, date_time};
 use crate::pages::changes::ChangeRow;
 use crate::pages::incidents::href;
+use crate::pages::kept;
 use crate::pages::suspects::{EvidenceView, SuspectView};
 use crate::problem::Problem;
 use crate::prose::{code_block, escaped};
@@ -78,15 +79,6 @@ pub(super) fn html(
 pub(super) fn markdown(view: &IncidentView, origin: &str, now: UnixNanos) -> Response {
     let name = file_name(&view.id, "md");
     (kept("text/markdown; charset=utf-8", name), text(view, origin, now)).into_response()
-}
-
-/// Headers of a file that the browser keeps and does not show.
-fn kept(kind: &'static str, name: String) -> [(http::HeaderName, String); 3] {
-    [
-        (CONTENT_TYPE, kind.to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-        (CACHE_CONTROL, "private, no-cache".to_owned()),
-    ]
 }
 
 fn file_name(id: &str, ending: &str) -> String {
