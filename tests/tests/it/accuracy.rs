@@ -14,9 +14,9 @@ use crate::support::{Home, assert_stored, bytes_request};
 const START: i64 = 1_763_467_200_000_000_000;
 /// How long it is healthy, and how long a fault lasts, in minutes.
 const HEALTHY: i64 = 8;
-const BROKEN: i64 = 3;
+const BROKEN: i64 = 5;
 /// Requests of customers a second.
-const RATE: f64 = 3.0;
+const RATE: f64 = 5.0;
 /// What a suspect may be suspected of where nothing is wrong.
 const SCORE_QUIET_MAX: f64 = 0.5;
 
