@@ -1,510 +1,624 @@
-// Shows the trace of this file: reads its OTLP, puts spans, logs and events in order, and draws the rows that are in view.
-// Everything of the telemetry is set as text.
+// Shows the trace of this file: reads its OTLP, makes one tree of spans, logs and events, and fills the rows in view.
+// Telemetry may be hostile: all of it is set as text, and no function calls itself for what is below a row.
 
 const ROW_PX = 24;
-/** Rows that are drawn above and below what is in view. */
-const AROUND = 10;
-const INDENT_MAX = 24;
+/** Rows that are filled below those in view. */
+const SPARE_ROWS = 8;
+const LEVEL_PX = 14;
+/** Levels that are indented; what is deeper says its depth. */
+const LEVELS_MAX = 24;
+/** The highest that the rows are made; browsers end between 8 and 33 million pixels. */
+const HEIGHT_MAX = 8_000_000;
+/** Characters of a text in a row. */
 const TEXT_MAX = 300;
+/** Entries of a list beside the rows, and rows on paper. */
+const LISTED_MAX = 200;
+const PRINTED_MAX = 2_000;
+/** How deep values are read. */
+const NESTED_MAX = 32;
+/** Rows that are searched before others have their turn, and how long the keys rest before. */
+const SLICE = 5_000;
+const REST_MS = 150;
 const COLOURS = 20;
-const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
-const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
 const FIRST_ERROR = 17;
+const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
+const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
+const STATES = ["unset", "ok", "error"];
+const UNITS = [["d", 86_400e9], ["h", 3_600e9], ["m", 60e9], ["s", 1e9], ["ms", 1e6], ["µs", 1e3], ["ns", 1]];
 
 const at = (id) => document.getElementById(id);
-const number = (value) => value.toLocaleString("en");
 
-/** An element with a class and a text. */
-function make(name, className = "", text = "") {
+/** An element with a class and what is in it; strings are text. */
+function make(name, className = "", ...parts) {
   const element = document.createElement(name);
   if (className !== "") element.className = className;
-  if (text !== "") element.textContent = text;
+  element.append(...parts);
   return element;
 }
 
 // Reading.
 
-/** The documents of this file. */
-async function documents() {
-  const bytes = Uint8Array.from(atob(at("otlp").textContent.trim()), (letter) => letter.charCodeAt(0));
-  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const text = await new Response(plain).text();
-  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+/** The documents of this file, a line each. */
+async function unpacked() {
+  const letters = atob(at("otlp").textContent.trim());
+  const bytes = new Uint8Array(letters.length);
+  for (let place = 0; place < bytes.length; place += 1) bytes[place] = letters.charCodeAt(place);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
-/** An OTLP value as people read it. */
-function valueOf(value) {
-  if (value?.arrayValue) return (value.arrayValue.values ?? []).map(valueOf);
-  if (value?.kvlistValue) return Object.fromEntries(pairsOf(value.kvlistValue.values));
-  const [plain] = Object.values(value ?? {});
-  return plain ?? null;
+const list = (value) => (Array.isArray(value) ? value.filter((one) => one !== null && typeof one === "object") : []);
+const string = (value) => (typeof value === "string" ? value : "");
+const cut = (text) => (text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text);
+/** Nanoseconds since 1970; 0 for what is no time. */
+const nanos = (value) => (/^\d{1,20}$/.test(value) ? BigInt(value) : 0n);
+
+/** A value of OTLP as plain JSON. */
+function plain(value, depth = 0) {
+  if (depth > NESTED_MAX) return "…";
+  if (value?.arrayValue) return list(value.arrayValue.values).map((one) => plain(one, depth + 1));
+  if (value?.kvlistValue) return Object.fromEntries(list(value.kvlistValue.values).map((one) => [one.key, plain(one.value, depth + 1)]));
+  const [one = null] = Object.values(value ?? {});
+  return typeof one === "object" ? null : one;
 }
 
-const pairsOf = (attributes) => (attributes ?? []).map(({ key, value }) => [key, valueOf(value)]);
-const written = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+/** A value as people read it. */
+function words(value) {
+  const read = plain(value) ?? "";
+  return typeof read === "object" ? JSON.stringify(read) : String(read);
+}
+
+const pairs = (attributes) => list(attributes).map(({ key, value }) => [string(key), words(value)]);
+const attribute = (attributes, wanted) => words(list(attributes).find(({ key }) => key === wanted)?.value);
 
 /**
- * @typedef {object} Row
- * @property {"span" | "log" | "event"} sort
- * @property {string} name
- * @property {string} service
- * @property {bigint} start
- * @property {bigint} end
- * @property {boolean} failed
- * @property {Row[]} below
- * @property {Row | null} above
- * @property {number} level
- * @property {boolean} shut
+ * A row: its record as it was sent, and under which service, resource and scope; where it is in the tree, among all rows
+ * (`index`, with `size` rows) and among those not folded away (`place`); its nanoseconds since the trace began.
+ * @param {"span" | "log" | "event" | "gap"} sort
  */
-
-function row(sort, name, service, start, end, failed, more) {
-  return { sort, name, service, start, end, failed, below: [], above: null, level: 1, shut: false, ...more };
+function rowOf(sort, record, under, start = 0n, parent = null) {
+  const state = { failed: false, note: "", at: 0, length: 0, isFolded: false };
+  return { sort, record, under, start, parent, children: [], depth: 1, index: 0, size: 1, place: -1, ...state };
 }
 
-function rowOfSpan(span, resource, scope) {
-  const service = serviceOf(resource);
-  const start = BigInt(span.startTimeUnixNano ?? 0);
-  const failed = span.status?.code === 2;
-  const made = row("span", span.name ?? "", service, start, BigInt(span.endTimeUnixNano ?? 0), failed, { record: span, resource, scope });
-  for (const event of span.events ?? []) {
-    const time = BigInt(event.timeUnixNano ?? 0);
-    const about = new Map(pairsOf(event.attributes));
-    const said = [about.get("exception.type"), about.get("exception.message")].filter(Boolean).join(": ");
-    const name = said === "" ? event.name ?? "" : `${event.name}: ${said}`;
-    hang(row("event", name, service, time, time, event.name === "exception", { record: event, resource, scope }), made);
-  }
-  return made;
-}
-
-function rowOfLog(log, resource, scope) {
-  const time = BigInt(log.timeUnixNano ?? log.observedTimeUnixNano ?? 0);
-  const failed = (log.severityNumber ?? 0) >= FIRST_ERROR;
-  return row("log", written(valueOf(log.body)) ?? "", serviceOf(resource), time, time, failed, { record: log, resource, scope });
-}
-
-function serviceOf(resource) {
-  const [, name] = pairsOf(resource?.attributes).find(([key]) => key === "service.name") ?? [];
-  return typeof name === "string" ? name : "unknown_service";
-}
-
-function hang(made, above) {
-  made.above = above;
-  above.below.push(made);
-}
-
-/** All rows as a tree: the row above each, cycles cut, and whether its parent is missing. */
-function treeOf(found) {
-  const spans = [];
-  const logs = [];
-  for (const document of found) {
-    for (const { resource, scopeSpans } of document.resourceSpans ?? [])
-      for (const { scope, spans: some } of scopeSpans ?? []) for (const span of some ?? []) spans.push(rowOfSpan(span, resource, scope));
-    for (const { resource, scopeLogs } of document.resourceLogs ?? [])
-      for (const { scope, logRecords } of scopeLogs ?? []) for (const log of logRecords ?? []) logs.push(rowOfLog(log, resource, scope));
-  }
-  const byId = new Map();
-  for (const span of spans) if (!byId.has(span.record.spanId)) byId.set(span.record.spanId, span);
-  const roots = [];
-  for (const span of spans) {
-    const id = span.record.parentSpanId;
-    const above = id ? byId.get(id) : undefined;
-    span.isOrphan = Boolean(id) && above === undefined;
-    if (above === undefined || above === span) roots.push(span);
-    else hang(span, above);
-  }
-  for (const log of logs) {
-    const above = byId.get(log.record.spanId);
-    if (above === undefined) roots.push(log);
-    else hang(log, above);
-  }
-  cutCycles(spans, roots);
-  return { spans, logs, roots };
-}
-
-/** Spans that no root leads to hang under each other in a circle: the first of each becomes a root. */
-function cutCycles(spans, roots) {
-  const reached = new Set();
-  const walk = (from) => {
-    const open = [from];
-    while (open.length > 0) {
-      const one = open.pop();
-      if (reached.has(one)) continue;
-      reached.add(one);
-      open.push(...one.below);
-    }
-  };
-  roots.forEach(walk);
-  for (const span of spans) {
-    if (reached.has(span)) continue;
-    span.above.below.splice(span.above.below.indexOf(span), 1);
-    span.above = null;
-    roots.push(span);
-    walk(span);
+function readSpan(span, under, rows) {
+  const row = rowOf("span", span, under, nanos(span.startTimeUnixNano));
+  if (row.start !== 0n) row.length = Math.max(0, Number(nanos(span.endTimeUnixNano) - row.start));
+  row.failed = span.status?.code === 2;
+  rows.push(row);
+  for (const event of list(span.events)) {
+    const below = rowOf("event", event, under, nanos(event.timeUnixNano), row);
+    below.failed = event.name === "exception";
+    rows.push(below);
   }
 }
 
-const byTime = (a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0);
+function readLog(log, under, rows) {
+  const row = rowOf("log", log, under, nanos(log.timeUnixNano) || nanos(log.observedTimeUnixNano));
+  row.failed = log.severityNumber >= FIRST_ERROR;
+  rows.push(row);
+}
 
-/** All rows in order, each with its level. */
-function inOrder(roots) {
+/** Reads what a document has of a signal. */
+function readParts(resources, scopes, records, read, rows) {
+  for (const { resource, [scopes]: parts } of list(resources)) {
+    const service = attribute(resource?.attributes, "service.name") || "unknown_service";
+    for (const { scope, [records]: some } of list(parts)) for (const record of list(some)) read(record, { service, resource, scope }, rows);
+  }
+}
+
+/** All rows, and how many lines are damaged. */
+function readAll(text) {
   const rows = [];
-  const open = roots.toSorted(byTime).reverse();
-  while (open.length > 0) {
-    const one = open.pop();
-    one.level = one.above === null ? 1 : one.above.level + 1;
-    one.index = rows.length;
-    rows.push(one);
-    for (const next of one.below.sort(byTime).toReversed()) open.push(next);
+  let damaged = 0;
+  for (const line of text.split("\n").filter(Boolean)) {
+    try {
+      const { resourceSpans, resourceLogs } = JSON.parse(line);
+      readParts(resourceSpans, "scopeSpans", "spans", readSpan, rows);
+      readParts(resourceLogs, "scopeLogs", "logRecords", readLog, rows);
+    } catch {
+      damaged += 1;
+    }
   }
-  return rows;
+  return { rows, damaged };
 }
 
-// Colours: those of the program.
+// The tree.
 
-function hashOf(service) {
+/** Sets the times of rows from the trace's start, which it returns. */
+function setTimes(rows) {
+  const timed = rows.filter(({ start }) => start !== 0n);
+  const spans = timed.filter(({ sort }) => sort === "span");
+  const start = (spans.length > 0 ? spans : timed).reduce((least, row) => (least === 0n || row.start < least ? row.start : least), 0n);
+  for (const row of timed) row.at = Number(row.start - start);
+  return start;
+}
+
+function gapOf(note) {
+  return { ...rowOf("gap", {}, { service: "" }), at: Infinity, note };
+}
+
+/** Finds the parents of spans and logs. One that is missing is a gap, with what should hang under it. */
+function setParents(rows) {
+  const spans = new Map();
+  for (const row of rows) {
+    const id = string(row.record.spanId);
+    if (row.sort !== "span" || id === "") continue;
+    if (spans.has(id)) row.note = "repeated id";
+    else spans.set(id, row);
+  }
+  const gaps = new Map();
+  for (const row of rows.filter(({ sort }) => sort !== "event")) {
+    const id = string(row.sort === "span" ? row.record.parentSpanId : row.record.spanId);
+    if (/^0*$/.test(id)) continue;
+    if (!spans.has(id) && !gaps.has(id)) gaps.set(id, gapOf(`span ${id} is not in this file`));
+    row.parent = spans.get(id) ?? gaps.get(id);
+  }
+  for (const gap of gaps.values()) rows.push(gap);
+}
+
+/** Cuts spans that are each other's ancestors at the earliest of them. */
+function cutCircles(rows) {
+  const walks = new Map();
+  for (const first of [...rows]) {
+    let row = first;
+    for (; row !== null && !walks.has(row); row = row.parent) walks.set(row, first);
+    if (row === null || walks.get(row) !== first) continue;
+    let earliest = row;
+    for (let one = row.parent; one !== row; one = one.parent) if (one.at < earliest.at) earliest = one;
+    earliest.parent = gapOf("the spans below are each other's ancestors; cut at the earliest");
+    rows.push(earliest.parent);
+  }
+}
+
+/** The rows from top to bottom: each, then those below it by time. */
+function ordered(rows) {
+  const top = [];
+  for (const row of rows) {
+    (row.parent?.children ?? top).push(row);
+    if (row.parent?.sort === "gap") row.parent.at = Math.min(row.parent.at, row.at);
+  }
+  const order = [];
+  const open = [];
+  const follow = (some) => some.sort((a, b) => a.at - b.at).toReversed().forEach((row) => open.push(row));
+  follow(top);
+  while (open.length > 0) {
+    const row = open.pop();
+    row.index = order.length;
+    row.depth = (row.parent?.depth ?? 0) + 1;
+    order.push(row);
+    follow(row.children);
+  }
+  for (const row of order.toReversed()) if (row.parent !== null) row.parent.size += row.size;
+  return order;
+}
+
+// Colours and words of the program's pages.
+
+/** A text's bytes, each as a character: these have the order of the program. */
+const bytesOf = (text) => Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+
+/** FNV-1a, folded. */
+function colourOf(bytes) {
   let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(service)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  for (const byte of bytes) hash = ((hash ^ BigInt(byte.charCodeAt(0))) * 0x100000001b3n) & 0xffffffffffffffffn;
   return Number((hash ^ (hash >> 32n)) % BigInt(COLOURS));
 }
 
-/** A colour for each service, different ones while there are any. */
+/** The class of each service's colour: the later by name takes the next free one. */
 function paletteOf(services) {
   const taken = new Set();
-  const palette = new Map();
-  for (const service of [...services].sort()) {
-    const wanted = hashOf(service);
+  const named = [...new Set(services)].map((service) => [bytesOf(service), service]).sort(([a], [b]) => (a < b ? -1 : 1));
+  const coloured = named.map(([bytes, service]) => {
+    const wanted = colourOf(bytes);
     let colour = wanted;
-    for (let step = 0; taken.has(colour) && step < COLOURS; step += 1) colour = (wanted + step) % COLOURS;
+    for (let step = 1; taken.has(colour) && step <= COLOURS; step += 1) colour = (wanted + step) % COLOURS;
     taken.add(colour);
-    palette.set(service, colour);
-  }
-  return palette;
+    return [service, `c${colour}`];
+  });
+  return new Map(coloured);
 }
 
-// Words.
+const count = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+const three = (value) => value.toFixed(value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2);
 
+/** A length of time with three digits, or in two units. */
 function duration(nanos) {
-  const units = [["s", 1e9], ["ms", 1e6], ["µs", 1e3]];
-  const [unit, size] = units.find(([, each]) => Math.abs(nanos) >= each) ?? ["ns", 1];
-  return `${Number((nanos / size).toPrecision(3))} ${unit}`;
+  if (nanos < 0) return `−${duration(-nanos)}`;
+  const place = UNITS.findIndex(([, size]) => nanos >= (size > 1e9 ? size : size * 0.9995));
+  const [unit, size] = UNITS.at(place);
+  if (size === 1) return `${nanos} ns`;
+  if (size <= 1e9) return `${three(nanos / size)} ${unit}`;
+  const [lower, part] = UNITS[place + 1];
+  return `${Math.floor(nanos / size)} ${unit} ${String(Math.floor((nanos % size) / part)).padStart(2, "0")} ${lower}`;
 }
 
-function moment(nanos) {
-  const text = new Date(Number(nanos / 1_000_000n)).toISOString();
-  return `${text.slice(0, 10)} ${text.slice(11, 23)}`;
+const offset = (nanos) => (nanos < 0 ? duration(nanos) : `+${duration(nanos)}`);
+
+/** A time in UTC, with so many digits after the second. */
+function moment(nanos, digits) {
+  if (nanos === 0n) return "–";
+  const second = new Date(Number(nanos / 1_000_000n)).toISOString().replace("T", " ").slice(0, -5);
+  return `${second}.${String(nanos % 1_000_000_000n).padStart(9, "0").slice(0, digits)}`;
 }
 
-const cut = (text) => (text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text);
+/** What a row says, in full. */
+function textOf({ sort, record, note }) {
+  if (sort === "gap") return note;
+  if (sort === "log") return words(record.body) || string(record.eventName);
+  const said = sort === "event" ? [attribute(record.attributes, "exception.type"), attribute(record.attributes, "exception.message")] : [];
+  return [string(record.name), ...said].filter(Boolean).join(": ");
+}
+
+/** The class and the word of a level. */
+function levelOf({ sort, failed, record }) {
+  if (sort !== "log") return [failed ? "lv-error" : "", sort];
+  const level = LEVELS[Math.ceil(record.severityNumber / 4) - 1];
+  return [level ? `lv-${level}` : "", level ?? (string(record.severityText).slice(0, 12) || "log")];
+}
+
+/** Round times for at most so many lines of the axis. */
+function ticks(length, most) {
+  const power = 10 ** Math.floor(Math.log10(length / most));
+  const step = Math.max(1, power * ([1, 2, 5].find((factor) => factor * power * most >= length) ?? 10));
+  return Array.from({ length: Math.floor(length / step) + 1 }, (_, number) => number * step);
+}
+
+/** A place on the axis. */
+function axisLabel(time) {
+  if (time === 0 || time >= 120e9) return time === 0 ? "0" : duration(time);
+  const [unit, size] = UNITS.find(([, each]) => each <= 1e9 && time >= each);
+  return `${Number((time / size).toFixed(6))} ${unit}`;
+}
+
+/** Whether rows have what is sought, in lower case. */
+function seeker(sought) {
+  const has = (text) => string(text).toLowerCase().includes(sought);
+  const within = (attributes) => list(attributes).some(({ key, value }) => has(`${key}=${words(value)}`));
+  const resources = new Map();
+  return ({ record, note, under: { service, resource } }) => {
+    if (!resources.has(resource)) resources.set(resource, within(resource?.attributes));
+    if (resources.get(resource) || [service, note, words(record.body), record.status?.message].some(has)) return true;
+    return [record.name, record.spanId, record.parentSpanId, record.traceId, record.eventName, record.severityText].some(has) || within(record.attributes);
+  };
+}
+
+// What is known of a row.
+
+const term = ([key, value]) => make("div", "", make("dt", "", key), make("dd", "", value));
+
+/** A heading and what is below it; nothing where there is nothing. */
+function section(title, all, ...parts) {
+  return all.length === 0 ? "" : make("section", "", make("h3", "", `${title} `, make("span", "soft", count(all.length))), ...parts);
+}
+
+const table = (title, entries) => section(title, entries, make("dl", "pairs", ...entries.map(term)));
+
+/** As many as anybody reads. */
+function listed(title, all, part) {
+  const more = all.length - LISTED_MAX;
+  return section(title, all, ...all.slice(0, LISTED_MAX).map(part), more > 0 ? make("p", "soft", `and ${count(more)} more`) : "");
+}
+
+function inner(name, more, attributes) {
+  return make("div", "inner", make("p", "", make("bdi", "", name), " ", make("span", "soft", more)), table("Attributes", pairs(attributes)));
+}
+
+function logLine(log, choose) {
+  const [level, word] = levelOf(log);
+  const button = make("button", "log-line", make("span", "soft", offset(log.at)), make("span", `level ${level}`, word), make("bdi", "text", cut(textOf(log))));
+  button.type = "button";
+  button.addEventListener("click", () => choose(log));
+  return button;
+}
+
+/** @param {(row: object) => void} choose shows another row */
+function knownOf(row, choose) {
+  const { sort, record, under, note, children } = row;
+  const { scope, resource, service } = under;
+  if (sort === "gap") return [make("h2", "", note)];
+  const isSpan = sort === "span";
+  const message = string(record.status?.message);
+  const facts = [["Time (UTC)", moment(row.start, 9)], ["From the start", offset(row.at)]];
+  if (isSpan) facts.push(["Duration", duration(row.length)], ["Kind", KINDS[record.kind ?? 0] ?? ""], ["Status", STATES[record.status?.code ?? 0] ?? ""]);
+  else facts.push(["Level", levelOf(row)[1]]);
+  const sent = Object.entries(record).filter(([key, value]) => key !== "name" && typeof value !== "object").map(([key, value]) => [key, String(value)]);
+  const named = [["name", string(scope?.name)], ["version", string(scope?.version)]].filter(([, text]) => text !== "");
+  return [
+    make("h2", "", make("bdi", "", textOf(row))),
+    make("p", "by", make("span", `chip ${row.colour}`), make("bdi", "", service)),
+    isSpan && (row.failed || message) ? make("p", row.failed ? "failure" : "", message || "failed, without a message") : "",
+    note === "" ? "" : make("p", "warn", note),
+    make("dl", "facts", ...facts.map(term)),
+    table("Attributes", pairs(record.attributes)),
+    listed("Logs", children.filter((one) => one.sort === "log"), (log) => logLine(log, choose)),
+    listed("Events", children.filter((one) => one.sort === "event"), (one) => inner(string(one.record.name), offset(one.at), one.record.attributes)),
+    listed("Links", list(record.links), (link) => inner(string(link.spanId), `of trace ${string(link.traceId)}`, link.attributes)),
+    table("Resource", pairs(resource?.attributes)),
+    table("Scope", [...named, ...pairs(scope?.attributes)]),
+    table("Fields", sent),
+  ];
+}
 
 // The page.
 
+/** An element for rows, and its parts. */
+function rowElement(number) {
+  const element = at("row").content.firstElementChild.cloneNode(true);
+  element.id = `row-${number}`;
+  const part = { element, row: undefined };
+  for (const name of ["indent", "fold", "deep", "mark", "service", "says", "flag", "tally", "when", "bar"]) part[name] = element.querySelector(`.${name}`);
+  return part;
+}
+
 class Page {
-  constructor({ spans, logs, roots }) {
-    this.spans = spans;
-    this.logs = logs;
-    this.rows = inOrder(roots);
-    this.palette = paletteOf(new Set(this.rows.map(({ service }) => service)));
-    this.start = this.rows.reduce((least, { start }) => (start < least ? start : least), this.rows[0].start);
-    const end = this.rows.reduce((most, one) => (one.end > most ? one.end : most), this.start);
-    this.length = Math.max(1, Number(end - this.start));
-    this.pool = [];
-    this.hits = [];
-    this.isHit = new Set();
-    this.chosen = null;
-    this.grid = at("grid");
-    this.space = at("space");
-    this.head();
-    this.axis();
-    this.see();
-    this.listen();
+  #pool = [];
+  /** Rows that are not folded away. */
+  #seen = [];
+  #chosen = null;
+  #sought = "";
+  #hits = new Set();
+  #rest = 0;
+  #printed = 0;
+  #grid = at("grid");
+
+  constructor(rows, start) {
+    this.rows = rows;
+    this.spans = rows.filter(({ sort }) => sort === "span");
+    this.failed = this.spans.filter(({ failed }) => failed);
+    this.length = (this.spans.length > 0 ? this.spans : rows).reduce((most, row) => Math.max(most, row.at + row.length), 1);
+    const palette = paletteOf(rows.map(({ under }) => under.service));
+    for (const row of rows) row.colour = palette.get(row.under.service);
+    this.#head(start);
+    this.#listen();
+    this.#unfold();
   }
 
-  head() {
-    const { rows, spans, logs } = this;
-    const root = rows.find(({ sort }) => sort === "span") ?? rows[0];
-    at("title").replaceChildren(this.chip(root.service), make("b", "", cut(root.service)), ` ${cut(root.name)}`);
-    const depth = rows.reduce((most, { level }) => Math.max(most, level), 1);
-    const failed = spans.filter((span) => span.failed).length;
-    const orphans = spans.filter((span) => span.isOrphan).length;
-    const facts = [
-      ["Duration", duration(this.length)],
-      ["Spans", number(spans.length)],
-      ["Logs", number(logs.length)],
-      ["Depth", number(depth)],
-      ["Errors", number(failed)],
-      ["Start (UTC)", moment(this.start)],
-      ["Trace", root.record.traceId ?? "–"],
-    ];
-    if (orphans > 0) facts.push(["Parents missing", number(orphans)]);
-    at("facts").replaceChildren(...facts.map(([key, value]) => pair(key, value)));
-    const counts = new Map();
-    for (const { service } of spans) counts.set(service, (counts.get(service) ?? 0) + 1);
-    const legend = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([service, count]) => {
-      const item = make("li");
-      item.append(this.chip(service), `${cut(service)} `, make("span", "soft", number(count)));
-      return item;
+  #head(start) {
+    const { rows, spans, failed } = this;
+    const root = spans.find(({ parent }) => parent === null) ?? spans[0] ?? rows.find(({ sort }) => sort === "log");
+    const title = [make("span", `chip ${root.colour}`), make("b", "", make("bdi", "", cut(root.under.service))), " ", make("bdi", "", cut(textOf(root)))];
+    at("title").replaceChildren(...title, failed.length > 0 ? make("span", "flag", "has errors") : "");
+    const services = Map.groupBy(spans, ({ under }) => under.service);
+    const depth = spans.reduce((most, row) => Math.max(most, row.depth), 0);
+    const numbers = { spans: spans.length, logs: rows.filter(({ sort }) => sort === "log").length, services: services.size, depth, errors: failed.length };
+    const facts = { duration: duration(this.length), start: moment(start, 3), trace: string(root.record.traceId) };
+    for (const [id, number] of Object.entries(numbers)) facts[id] = count(number);
+    for (const [id, text] of Object.entries(facts)) at(id).textContent = text;
+    const most = [...services].sort(([, a], [, b]) => b.length - a.length).slice(0, LISTED_MAX);
+    const legend = most.map(([service, some]) => {
+      const bad = some.filter((row) => row.failed).length;
+      const flag = bad > 0 ? make("span", "flag", count(bad), make("span", "vh", " failed")) : "";
+      return make("li", "", make("span", `chip ${some[0].colour}`), make("bdi", "", cut(service)), make("span", "soft", counted(some.length, "span")), flag);
     });
     at("legend").replaceChildren(...legend);
+    for (const id of ["facts", "find", "split"]) at(id).hidden = false;
   }
 
-  chip(service) {
-    return make("span", `chip c${this.palette.get(service)}`);
+  /** Finds the rows that are not folded away. */
+  #unfold() {
+    this.#seen = [];
+    let until = 0;
+    for (const row of this.rows) {
+      row.place = row.index < until ? -1 : this.#seen.push(row) - 1;
+      if (row.isFolded && row.place >= 0) until = row.index + row.size;
+    }
+    this.#grid.setAttribute("aria-rowcount", this.#seen.length + 1);
+    at("unprinted").textContent = this.#seen.length > PRINTED_MAX ? `The first ${count(PRINTED_MAX)} of ${count(this.#seen.length)} rows are printed.` : "";
+    this.#measure();
   }
 
-  axis() {
-    const ticks = [0, 0.25, 0.5, 0.75].map((share) => {
-      const tick = make("i", "", duration(share * this.length));
-      tick.style.left = `${share * 100}%`;
+  #measure() {
+    const height = this.#seen.length * ROW_PX;
+    at("space").style.height = `${Math.min(height, HEIGHT_MAX)}px`;
+    this.view = this.#grid.clientHeight - ROW_PX;
+    // Where the rows are higher than may be, a pixel of the scroll bar is more of theirs.
+    this.scale = Math.max(1, (height - this.view) / (HEIGHT_MAX - this.view));
+    const width = at("axis").parentElement.clientWidth;
+    const times = ticks(this.length, Math.min(6, Math.max(2, width / 80)));
+    const line = (time, text) => {
+      const tick = make("i", "", text);
+      tick.style.left = `${(time / this.length) * 100}%`;
       return tick;
-    });
-    at("axis").append(...ticks);
+    };
+    at("axis").replaceChildren(...times.map((time) => line(time, (1 - time / this.length) * width < 50 ? "" : axisLabel(time))));
+    at("lines").replaceChildren(...times.map((time) => line(time, "")));
+    this.#draw();
   }
 
-  /** Finds out which rows are not folded away, and draws. */
-  see() {
-    this.seen = [];
-    let hidden = Infinity;
-    for (const one of this.rows) {
-      if (one.level > hidden) continue;
-      hidden = one.shut ? one.level : Infinity;
-      one.place = this.seen.length;
-      this.seen.push(one);
+  #draw() {
+    const top = this.#printed > 0 ? 0 : this.#grid.scrollTop * this.scale;
+    const some = this.#seen.slice(Math.floor(top / ROW_PX), this.#printed || Math.ceil((top + this.view) / ROW_PX) + SPARE_ROWS);
+    while (this.#pool.length < some.length) {
+      this.#pool.push(rowElement(this.#pool.length));
+      at("layer").append(this.#pool.at(-1).element);
     }
-    this.space.style.height = `${this.seen.length * ROW_PX}px`;
-    this.grid.ariaRowCount = String(this.seen.length + 1);
-    this.draw();
-  }
-
-  draw() {
-    const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW_PX) - AROUND);
-    const count = Math.ceil(this.grid.clientHeight / ROW_PX) + 2 * AROUND;
-    const some = this.seen.slice(first, first + count);
-    while (this.pool.length < some.length) {
-      const element = make("div", "row");
-      element.role = "row";
-      this.pool.push(element);
-      this.space.append(element);
-    }
-    this.pool.forEach((element, index) => {
-      element.hidden = index >= some.length;
-      if (!element.hidden) this.fill(element, some[index]);
+    this.#grid.removeAttribute("aria-activedescendant");
+    this.#pool.forEach((part, number) => {
+      part.row = some[number];
+      part.element.hidden = part.row === undefined;
+      if (part.row === undefined) return;
+      part.element.style.top = `${part.row.place * ROW_PX - top}px`;
+      this.#fill(part, part.row);
     });
   }
 
-  fill(element, one) {
-    const isHit = this.isHit.has(one);
-    element.className = `row c${this.palette.get(one.service)}${one.sort === "span" ? "" : " tick"}${one.failed ? " failed" : ""}${isHit ? " hit" : ""}`;
-    element.style.top = `${one.place * ROW_PX}px`;
-    element.id = `row-${one.index}`;
-    element.dataset.index = String(one.index);
-    element.ariaRowIndex = String(one.place + 2);
-    element.ariaLevel = String(one.level);
-    element.ariaSelected = String(one === this.chosen);
-    element.ariaExpanded = one.below.length > 0 ? String(!one.shut) : null;
-    const name = make("span", "name");
-    name.role = "gridcell";
-    name.style.paddingInlineStart = `${Math.min(one.level - 1, INDENT_MAX) * 14 + 10}px`;
-    name.append(make("span", "fold", one.below.length === 0 ? "" : one.shut ? "▸" : "▾"), ...this.label(one));
-    const time = make("span", "n", one.sort === "span" ? duration(Number(one.end - one.start)) : `+${duration(Number(one.start - this.start))}`);
-    time.role = "gridcell";
-    const place = make("span", "place");
-    place.role = "gridcell";
-    const bar = make("span", "bar");
-    bar.style.left = `${(Number(one.start - this.start) / this.length) * 100}%`;
-    if (one.sort === "span") bar.style.width = `${(Math.max(0, Number(one.end - one.start)) / this.length) * 100}%`;
-    place.append(bar);
-    element.replaceChildren(name, time, place);
+  #fill(part, row) {
+    const { element } = part;
+    const { sort, depth, failed, isFolded } = row;
+    const isSpan = sort === "span";
+    const isChosen = row === this.#chosen;
+    const [level, word] = levelOf(row);
+    element.className = `row ${sort} ${row.colour} ${isSpan ? "" : level}${failed ? " failed" : ""}${this.#hits.has(row) ? " hit" : ""}`;
+    const states = { rowindex: row.place + 2, level: depth, selected: isChosen, expanded: !isFolded };
+    for (const [name, state] of Object.entries(states)) element.setAttribute(`aria-${name}`, state);
+    if (row.size === 1) element.removeAttribute("aria-expanded");
+    if (isChosen) this.#grid.setAttribute("aria-activedescendant", element.id);
+    part.indent.style.width = `${Math.min(depth - 1, LEVELS_MAX) * LEVEL_PX}px`;
+    part.mark.className = isSpan ? "mark chip" : "mark level";
+    part.flag.className = failed ? "flag" : "flag warn";
+    const texts = {
+      fold: row.size === 1 ? "" : isFolded ? "▶" : "▼",
+      deep: depth - 1 > LEVELS_MAX ? `·${count(depth)}` : "",
+      mark: isSpan ? "" : word,
+      service: isSpan ? cut(row.under.service) : "",
+      says: cut(textOf(row)),
+      flag: isSpan ? [failed ? "failed" : "", row.note].filter(Boolean).join(", ") : "",
+      tally: isFolded ? `${counted(row.size - 1, "row")} folded` : "",
+      when: isSpan ? duration(row.length) : offset(row.at),
+    };
+    for (const [name, text] of Object.entries(texts)) part[name].textContent = text;
+    part.bar.style.left = `${Math.min(1, Math.max(0, row.at / this.length)) * 100}%`;
+    part.bar.style.width = isSpan ? `${(row.length / this.length) * 100}%` : "";
   }
 
-  label(one) {
-    const text = make("span", "text");
-    if (one.sort !== "span") {
-      text.textContent = cut(one.name);
-      return [make("span", "level", one.sort === "log" ? levelOf(one.record) : "event"), text];
-    }
-    const state = `${one.failed ? " ⚠ failed" : ""}${one.isOrphan ? " · parent missing" : ""}`;
-    text.append(make("b", "", cut(one.service)), ` ${cut(one.name)}`, make("span", one.failed ? "bad" : "soft", state));
-    return [this.chip(one.service), text];
-  }
-
-  listen() {
-    this.grid.addEventListener("scroll", () => this.draw(), { passive: true });
-    window.addEventListener("resize", () => this.draw());
-    this.grid.addEventListener("click", (event) => {
-      const element = event.target.closest(".row");
-      if (element === null) return;
-      const one = this.rows[Number(element.dataset.index)];
-      if (event.target.closest(".fold") !== null) this.fold(one, !one.shut);
-      else this.choose(one);
+  #listen() {
+    new ResizeObserver(() => this.#measure()).observe(this.#grid);
+    this.#grid.addEventListener("scroll", () => this.#draw());
+    this.#grid.addEventListener("click", ({ target }) => {
+      const part = this.#pool.find(({ element }) => element.contains(target));
+      if (target === part?.fold && part.row.size > 1) this.#fold(part.row, !part.row.isFolded);
+      else if (part !== undefined) this.#choose(part.row);
     });
-    this.grid.addEventListener("keydown", (event) => this.key(event));
-    at("q").addEventListener("input", () => this.find(at("q").value));
-    at("find").addEventListener("submit", (event) => event.preventDefault());
-    at("q").addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.hit(event.shiftKey ? -1 : 1);
+    at("close").addEventListener("click", () => this.#close());
+    at("copy").addEventListener("click", async () => {
+      // Where there is no clipboard, the id is marked at least.
+      getSelection().selectAllChildren(at("trace"));
+      await navigator.clipboard?.writeText(at("trace").textContent).then(() => at("copy").replaceChildren("Copied"), () => {});
+    });
+    at("q").addEventListener("input", () => {
+      clearTimeout(this.#rest);
+      this.#rest = setTimeout(() => this.#search(0), REST_MS);
     });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "/" || event.target === at("q")) return;
+      const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : this.#acts(event)[event.key];
+      if (act === undefined) return;
       event.preventDefault();
-      at("q").focus();
+      act();
     });
-  }
-
-  key(event) {
-    const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW_PX) - 2);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
-    const one = this.chosen;
-    if (event.key in steps) this.step(steps[event.key]);
-    else if (event.key === "Escape") this.choose(null);
-    else if (event.key === "e" || event.key === "E") this.failure(event.key === "e" ? 1 : -1);
-    else if (one !== null && event.key === "ArrowRight" && one.shut) this.fold(one, false);
-    else if (one !== null && event.key === "ArrowLeft" && one.below.length > 0 && !one.shut) this.fold(one, true);
-    else if (one !== null && event.key === "ArrowLeft" && one.above !== null) this.choose(one.above);
-    else return;
-    event.preventDefault();
-  }
-
-  step(by) {
-    const from = this.chosen === null ? -1 : this.chosen.place;
-    const to = Math.min(this.seen.length - 1, Math.max(0, from + by));
-    this.choose(this.seen[to]);
-  }
-
-  fold(one, shut) {
-    one.shut = shut;
-    this.see();
-  }
-
-  /** The next failed span in a direction, around the ends. */
-  failure(by) {
-    const failed = this.rows.filter((one) => one.sort === "span" && one.failed);
-    if (failed.length === 0) return;
-    const from = this.chosen?.index ?? -1;
-    const next = by > 0 ? failed.find(({ index }) => index > from) ?? failed[0] : failed.findLast(({ index }) => index < from) ?? failed.at(-1);
-    this.choose(next);
-  }
-
-  choose(one) {
-    this.chosen = one;
-    let opened = false;
-    for (let above = one?.above; above; above = above.above) {
-      opened ||= above.shut;
-      above.shut = false;
+    for (const [name, most] of [["beforeprint", PRINTED_MAX], ["afterprint", 0]]) {
+      window.addEventListener(name, () => {
+        this.#printed = most;
+        this.#draw();
+      });
     }
-    if (opened) this.see();
-    if (one !== null) this.show(one.place);
-    this.draw();
-    if (one === null) this.grid.removeAttribute("aria-activedescendant");
-    else this.grid.setAttribute("aria-activedescendant", `row-${one.index}`);
-    this.detail(one);
   }
 
-  /** Scrolls so that a place is in view, below the head. */
-  show(place) {
-    const [top, height] = [place * ROW_PX, this.grid.clientHeight - 2 * ROW_PX];
-    if (top < this.grid.scrollTop) this.grid.scrollTop = top;
-    else if (top > this.grid.scrollTop + height) this.grid.scrollTop = top - height;
+  /** What keys do where they are pressed. */
+  #acts({ target, shiftKey }) {
+    if (target === at("q")) return { Enter: () => this.#search(shiftKey ? -1 : 1), Escape: () => this.#grid.focus() };
+    const acts = { "/": () => at("q").select(), e: () => this.#next(this.failed, 1), E: () => this.#next(this.failed, -1), Escape: () => this.#close() };
+    if (target !== this.#grid && target !== document.body) return acts;
+    const page = Math.max(1, Math.floor(this.view / ROW_PX) - 1);
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    for (const [key, by] of Object.entries(steps)) acts[key] = () => this.#step(by);
+    return { ...acts, ArrowLeft: () => this.#left(), ArrowRight: () => this.#right() };
   }
 
-  find(text) {
-    const sought = text.trim().toLowerCase();
-    this.hits = sought === "" ? [] : this.rows.filter((one) => searched(one).includes(sought));
-    this.isHit = new Set(this.hits);
-    this.at = -1;
-    if (this.hits.length > 0) this.hit(1);
-    else this.draw();
-    at("found").textContent = sought === "" ? "" : this.told();
+  #step(by) {
+    const place = (this.#chosen?.place ?? -1) + by;
+    this.#choose(this.#seen[Math.min(this.#seen.length - 1, Math.max(0, place))]);
   }
 
-  hit(by) {
-    if (this.hits.length === 0) return;
-    this.at = (this.at + by + this.hits.length) % this.hits.length;
-    this.choose(this.hits[this.at]);
-    at("found").textContent = this.told();
+  #left() {
+    const row = this.#chosen;
+    if (row?.size > 1 && !row.isFolded) this.#fold(row, true);
+    else if (row?.parent) this.#choose(row.parent);
   }
 
-  told() {
-    return this.hits.length === 0 ? "nothing found" : `${number(this.at + 1)} of ${number(this.hits.length)}`;
+  #right() {
+    const row = this.#chosen;
+    if (row?.isFolded) this.#fold(row, false);
+    else if (row?.size > 1) this.#choose(row.children[0]);
   }
 
-  detail(one) {
-    const pane = at("detail");
-    pane.hidden = one === null;
-    if (one === null) return;
-    const close = make("button", "close", "Close");
-    close.type = "button";
-    close.addEventListener("click", () => {
-      this.choose(null);
-      this.grid.focus();
-    });
-    pane.replaceChildren(close, ...partsOf(one, this.start));
-    pane.scrollTop = 0;
+  #fold(row, isFolded) {
+    row.isFolded = isFolded;
+    this.#unfold();
+    if (this.#chosen?.place < 0) this.#choose(row);
+  }
+
+  /** Goes to the next of some rows, around the ends. */
+  #next(rows, by) {
+    const from = this.#chosen?.index ?? -1;
+    const next = by > 0 ? rows.find(({ index }) => index > from) : rows.findLast(({ index }) => index < from);
+    if (rows.length > 0) this.#choose(next ?? rows.at(by > 0 ? 0 : -1));
+  }
+
+  /** Chooses a row: opens what it is folded in, scrolls to it, tells what is known of it. */
+  #choose(row) {
+    this.#chosen = row;
+    if (row.place < 0) {
+      for (let above = row.parent; above !== null; above = above.parent) above.isFolded = false;
+      this.#unfold();
+    }
+    this.#pane(row);
+    const [top, now] = [row.place * ROW_PX, this.#grid.scrollTop * this.scale];
+    const isFar = top < now - this.view || top > now + 2 * this.view;
+    if (isFar) this.#grid.scrollTop = (top - this.view / 3) / this.scale;
+    else if (top < now) this.#grid.scrollTop = top / this.scale;
+    else if (top > now + this.view - ROW_PX) this.#grid.scrollTop = (top - this.view + ROW_PX) / this.scale;
+    this.#draw();
+    this.#tell();
+  }
+
+  #close() {
+    this.#pane(null);
+    this.#grid.focus();
+  }
+
+  #pane(row) {
+    at("detail").hidden = row === null;
+    at("split").classList.toggle("chosen", row !== null);
+    if (row !== null) {
+      at("sort").textContent = row.sort;
+      at("known").replaceChildren(...knownOf(row, (other) => this.#choose(other)));
+      at("detail").scrollTop = 0;
+    }
+    this.#measure();
+  }
+
+  /** Goes on among what is found, or finds what is new in the field. */
+  async #search(by) {
+    clearTimeout(this.#rest);
+    const sought = at("q").value.trim().toLowerCase();
+    if (sought === this.#sought) return by === 0 ? undefined : this.#next([...this.#hits], by);
+    this.#sought = sought;
+    this.#hits = new Set();
+    const has = sought === "" ? () => false : seeker(sought);
+    for (const [number, row] of this.rows.entries()) {
+      if (number % SLICE === SLICE - 1) await new Promise((next) => setTimeout(next));
+      if (sought !== this.#sought) return undefined;
+      if (has(row)) this.#hits.add(row);
+    }
+    const [first] = this.#hits;
+    if (first !== undefined) return this.#choose(first);
+    this.#draw();
+    return this.#tell();
+  }
+
+  /** Says how many are found, and which of them is chosen. */
+  #tell() {
+    const number = [...this.#hits].indexOf(this.#chosen) + 1;
+    const found = number > 0 ? `${count(number)} of ${count(this.#hits.size)}` : `${count(this.#hits.size)} found`;
+    at("found").textContent = this.#sought === "" ? "" : found;
   }
 }
 
-function levelOf(log) {
-  const of = Math.ceil((log.severityNumber ?? 0) / 4) - 1;
-  return LEVELS[of] ?? log.severityText ?? "log";
-}
-
-/** Everything of a row that is searched, in lower case. */
-function searched(one) {
-  one.text ??= `${one.service} ${one.name} ${one.record.spanId ?? ""} ${JSON.stringify(pairsOf(one.record.attributes))}`.toLowerCase();
-  return one.text;
-}
-
-function pair(key, value) {
-  const both = make("div");
-  both.append(make("dt", "", key), make("dd", "", value));
-  return both;
-}
-
-/** A heading with what is below it; nothing where there is nothing. */
-function table(title, entries) {
-  const some = entries.filter(([, value]) => value !== undefined && value !== null && value !== "");
-  if (some.length === 0) return [];
-  const list = make("dl");
-  for (const [key, value] of some) list.append(make("dt", "", key), make("dd", "value", written(value)));
-  return [make("h3", "", title), list];
-}
-
-/** What is known of a row. */
-function partsOf(one, start) {
-  const { record, resource, scope } = one;
-  const fields = [
-    ["service", one.service],
-    ["time (UTC)", moment(one.start)],
-    ["from the start", duration(Number(one.start - start))],
-  ];
-  if (one.sort === "span") {
-    const { code = 0, message } = record.status ?? {};
-    const status = ["unset", "ok", "error"][code];
-    fields.push(["duration", duration(Number(one.end - one.start))], ["kind", KINDS[record.kind ?? 0]], ["status", status], ["message", message]);
-    fields.push(["span", record.spanId], ["parent", record.parentSpanId], ["trace state", record.traceState]);
-  } else if (one.sort === "log") {
-    fields.push(["level", record.severityText || levelOf(record)], ["event", record.eventName], ["span", record.spanId]);
-  }
-  const links = (record.links ?? []).map(({ traceId, spanId, attributes }) => [`${traceId} ${spanId}`, Object.fromEntries(pairsOf(attributes))]);
-  return [
-    make("p", "soft", one.sort),
-    make("h2", "", one.name),
-    ...table("Fields", fields),
-    ...table("Attributes", pairsOf(record.attributes)),
-    ...table("Resource", pairsOf(resource?.attributes)),
-    ...table("Scope", [["name", scope?.name], ["version", scope?.version], ...pairsOf(scope?.attributes)]),
-    ...table("Links", links),
-  ];
-}
-
-function fail(why) {
-  at("problem").textContent = `The trace in this file cannot be shown: ${why}`;
-  at("problem").hidden = false;
+/** Says something of the whole file. */
+function tell(text) {
+  at("news").textContent = text;
+  at("news").hidden = text === "";
 }
 
 try {
-  const tree = treeOf(await documents());
-  if (tree.roots.length > 0) new Page(tree);
-  else fail("no span and no log is in it");
+  const { rows, damaged } = readAll(await unpacked().catch(() => ""));
+  if (rows.length === 0) throw new Error("no span and no log can be read in it; it may be damaged, or this browser too old");
+  const start = setTimes(rows);
+  setParents(rows);
+  cutCircles(rows);
+  new Page(ordered(rows), start);
+  tell(damaged > 0 ? `${counted(damaged, "line")} of this file cannot be read.` : "");
 } catch (error) {
-  fail(error.message);
+  tell(`The trace in this file cannot be shown: ${error.message}.`);
 }

@@ -2,7 +2,8 @@
 //!
 //! Each series against its own history by the robust scorer of BARO (Pham et al. 2024). A gauge tells of the interval
 //! before it, so the sample right after the window belongs to it. Memory is a stock: its level and its trend (Mann and
-//! Kendall) must both be unusual. A resource that is far from its limit holds nothing up (the USE method, Gregg 2012).
+//! Kendall) must both be unusual. Since when a series is out of its range without a break is told, as what leads the symptom
+//! in time is rather its cause. A resource that is far from its limit holds nothing up (the USE method, Gregg 2012).
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,8 @@ const HISTORY_ENOUGH: usize = 10;
 const NEAR: i64 = 5;
 /// Intervals before the window over which memory is asked for a trend.
 const TREND: i64 = 10;
+/// A point is out of its range at this chance.
+const OUT_P: f64 = 0.05;
 /// How full a resource is taken to be whose limit is not known.
 const FULL_UNKNOWN: f64 = 0.5;
 
@@ -54,6 +57,8 @@ pub(crate) struct Strain {
     pub(crate) unit: String,
     pub(crate) now: f64,
     pub(crate) usual: f64,
+    /// Since when it is out of its range; `None` if it came back before the window was over.
+    pub(crate) since: Option<i64>,
     /// How full it is, from 0 to 1.
     pub(crate) full: f64,
 }
@@ -151,12 +156,42 @@ fn of_series(series: &Series, resource: Resource, from: i64, to: i64) -> Option<
         unit: series.unit.clone(),
         now: value,
         usual: median(&history),
+        since: since(points, until, &history).map(|time| time.saturating_sub(step)),
         full: FULL_UNKNOWN,
     })
+}
+
+/// The first point of those up to the end that are out of the range of the history without a break.
+fn since(points: &[(i64, f64)], until: i64, history: &[f64]) -> Option<i64> {
+    let before = points.iter().rev().skip_while(|(time, _)| *time > until);
+    let out = before.take_while(|(_, value)| robust_p(*value, history) < OUT_P);
+    out.last().map(|(time, _)| *time)
 }
 
 /// The usual time between two points.
 fn step(points: &[(i64, f64)]) -> i64 {
     let gaps: Vec<f64> = points.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0) as f64).collect();
     median(&gaps) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A point every fifteen seconds.
+    const STEP: i64 = 15;
+
+    fn points(values: &[f64]) -> Vec<(i64, f64)> {
+        values.iter().enumerate().map(|(at, value)| (at as i64 * STEP, *value)).collect()
+    }
+
+    #[test]
+    fn a_series_is_out_of_its_range_since_the_first_point_without_a_break() {
+        let history = [0.30, 0.31, 0.29, 0.32, 0.30, 0.28, 0.31, 0.30];
+        let of = |values: &[f64], until: i64| since(&points(values), until, &history);
+        assert_eq!(of(&[0.3, 0.31, 0.9, 0.95, 0.97], 4 * STEP), Some(2 * STEP));
+        // A peak before does not count, nor what comes after the end.
+        assert_eq!(of(&[0.9, 0.31, 0.3, 0.95, 0.3], 3 * STEP), Some(3 * STEP));
+        assert_eq!(of(&[0.3, 0.9, 0.9, 0.3], 3 * STEP), None);
+    }
 }

@@ -26,6 +26,8 @@ const CALLS_MAX: usize = 2;
 const VALUES_MAX: usize = 3;
 pub(super) const TEMPLATES_MAX: usize = 3;
 const CHANGES_MAX: usize = 2;
+/// Times that are less than so many seconds away are told in seconds.
+const SECONDS_MAX: f64 = 120.0;
 
 impl Explain<'_> {
     /// What traces say of a cause whose kind something else tells.
@@ -116,6 +118,16 @@ impl Explain<'_> {
         keys.into_iter().map(|(key, slow)| (self.frame.keys[key as usize], slow)).collect()
     }
 
+    /// Where a time is from the beginning of the window.
+    fn told(&self, time: i64) -> String {
+        let seconds = self.from.saturating_sub(time) as f64 / 1e9;
+        let where_from = if seconds >= 0.0 { "before" } else { "into" };
+        match seconds.abs() {
+            few if few < SECONDS_MAX => format!("{few:.0} s {where_from} this window"),
+            many => format!("{:.0} min {where_from} this window", many / 60.0),
+        }
+    }
+
     pub(super) fn of_slowness(&self, service: u32, kind: Slowed) -> Vec<Evidence> {
         let mut evidence = Vec::new();
         let name = self.frame.services.get(service);
@@ -125,11 +137,14 @@ impl Explain<'_> {
             evidence.push(Evidence {
                 kind: "metric".to_owned(),
                 statement: format!(
-                    "{} of {} is {}; usual is {}",
+                    "{} of {} is {}; usual is {}{}",
                     strain.metric,
                     if strain.instance.is_empty() { &name.name } else { &strain.instance },
                     number(strain.now),
-                    number(strain.usual)
+                    number(strain.usual),
+                    strain.since.map_or_else(String::new, |since| {
+                        format!("; out of its range from {} on", self.told(since))
+                    })
                 ),
                 value: Some(strain.now),
                 expected: Some(strain.usual),
@@ -198,7 +213,7 @@ impl Explain<'_> {
     /// What was changed about a service just before.
     pub(super) fn of_changes(&self, service: &str) -> Vec<Evidence> {
         let before = self.witnesses.changes(service).iter().filter_map(|change| {
-            let minutes = (self.from.saturating_sub(change.time.parse::<i64>().ok()?)) as f64 / 60e9;
+            let when = self.told(change.time.parse().ok()?);
             let what = change.version.as_deref().or(change.text.as_deref()).unwrap_or_default();
             let kind = match change.kind {
                 ChangeKind::Deploy => "deploy",
@@ -206,10 +221,6 @@ impl Explain<'_> {
                 ChangeKind::Flag => "flag",
                 ChangeKind::Scale => "change of scale",
                 ChangeKind::Restart => "restart",
-            };
-            let when = match minutes >= 0.0 {
-                true => format!("{minutes:.0} min before this window"),
-                false => format!("{:.0} min into this window", -minutes),
             };
             Some(Evidence {
                 kind: "change".to_owned(),

@@ -76,6 +76,7 @@ async function checkWay(page, checks, incident, theme) {
   await isSound(page, checks, `an incident in ${theme}`);
   await page.getByRole("main").locator('a[href^="/traces/"]').first().click();
   await page.waitForURL(/\/traces\/.*span=/);
+  await page.locator("#trace[data-ready]").waitFor();
   await page.getByRole("complementary", { name: "Span" }).waitFor();
   const line = page.getByRole("treegrid").getByRole("link", { name: REASON }).last();
   await line.waitFor();

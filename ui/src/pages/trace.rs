@@ -81,6 +81,8 @@ struct TracePage {
     logs_href: String,
     file_href: String,
     otlp_href: String,
+    /// Traces that begin as this one does; `None` if it has no spans.
+    alike_href: Option<String>,
 }
 
 /// A service of the trace.
@@ -304,6 +306,10 @@ fn view(
         logs_href: search("logs", &id, ""),
         file_href: format!("{}/file", address::trace(&head.trace_id)),
         otlp_href: format!("/api{}/otlp", address::trace(&head.trace_id)),
+        alike_href: root.map(|root| {
+            let (service, name) = (term("service", outline.service(root)), term("name", outline.name(root)));
+            search("traces", &format!("{service} {name}"), "")
+        }),
     })
 }
 
