@@ -35,7 +35,7 @@ const HOSTILE_LONG: &[(&str, &str)] = &[
 const ACCURACY_LONG: &[&str] =
     &["--seeds", "1,2,3", "--right-min", "18", "--quiet", "120", "--false-max", "0"];
 
-/// Faults of the demo in real time: each takes up to five minutes.
+/// Faults of the demo in real time: each takes up to ten minutes.
 const LIVE_FAULTS: &[(&str, &str)] = &[("CAUSEWAY_LIVE_FAULTS", "slow-query,exception,network-delay")];
 
 /// Random payloads, right and damaged, in the long form.
@@ -172,7 +172,7 @@ impl Stage {
     pub(crate) fn took(self) -> Option<&'static str> {
         match self {
             Accuracy => Some("about 6 minutes"),
-            Live => Some("about 12 minutes"),
+            Live => Some("about 30 minutes"),
             Lighthouse => Some("2 minutes"),
             Kill => Some("about 15 minutes, reckoned from 20 rounds in 15 s"),
             Hostile => Some("about 2 minutes for the crowds; the rest was not timed"),

@@ -22,8 +22,8 @@ use crate::support::Home;
 const SERVICES: u64 = 14;
 /// The variable that names the faults of the long form, with commas between.
 const LIVE_FAULTS: &str = "CAUSEWAY_LIVE_FAULTS";
-/// How long the shop is healthy before.
-const HEALTHY: Duration = Duration::from_secs(180);
+/// How long the shop is healthy before: an operation needs five minutes of history.
+const HEALTHY: Duration = Duration::from_secs(480);
 /// Within which time an incident has to be open, with the right suspect first.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
 /// How long is waited between two looks.
