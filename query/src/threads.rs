@@ -22,7 +22,7 @@ pub(crate) const WORKERS: usize = 2;
 /// The stack of one thread in bytes: enough for the deepest plan of as many tokens as a statement may have.
 const STACK_BYTES: usize = 256 << 20;
 /// How nice the threads are by default: a thirtieth of the weight of a thread of 0.
-pub const NICE: u8 = 17;
+pub const NICE: u8 = 15;
 /// The nicest that a thread can be.
 pub const NICE_MAX: u8 = 19;
 /// Threads for work that blocks: as many as there are questions at once by default, and some for reading files.

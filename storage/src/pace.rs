@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 /// Over this time it is measured how busy the store is.
 const WINDOW: Duration = Duration::from_millis(200);
 /// It is busy if so many thousandths of that, for each processor, were spent encoding what came. Encoding is one part of
-/// seven of the work for each span, so that a fifth of the processors is then at work for telemetry: beside questions it
+/// seven of the work for each span, so that a seventh of the processors is then at work for telemetry: beside questions it
 /// does not get more before it is slower than alone. Waiting for a disk is no work.
-const BUSY_PERMILLE: u32 = 30;
+const BUSY_PERMILLE: u32 = 20;
 /// The most of that, as one thread encodes.
 const BUSY_PERMILLE_MAX: u32 = 400;
 /// Work after which a thread rests, and the longest that is known to be work and not sleep.
