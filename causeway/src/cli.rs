@@ -52,10 +52,8 @@ EDGES are whom the service calls and who calls it, databases, queues and outside
 csv the field `row` says what a row is: operation, edge, instance or point, a stretch of the series.";
 
 /// What a tail does and does not.
-const TAIL_HELP: &str =
-    "Rows are shown once they are durable. A lost connection is opened again, and rows that came \
-meanwhile are shown first.
-With --format table or csv or ndjson; rows that come faster than they can be shown are left out and counted.";
+const TAIL_HELP: &str = "Rows are shown once they are durable. A lost connection is opened again, and
+rows that came meanwhile are shown first. Rows that come faster than they can be shown are left out and counted.";
 
 /// What the demo does.
 const DEMO_HELP: &str = "Examples:
@@ -183,7 +181,7 @@ pub(crate) struct ServeArgs {
     /// How many bytes of segments are kept, as 100GiB; what arrived first goes first [default: any number]
     #[arg(long, env = "CAUSEWAY_RETENTION_SIZE", value_name = "SIZE")]
     pub(crate) retention_size: Option<ByteSize>,
-    /// How far questions step back where telemetry wants the processors too, from 0, not at all, to 19 [default: 10]
+    /// How far questions step back where telemetry wants the processors too, from 0, not at all, to 19 [default: 15]
     #[arg(long, env = "CAUSEWAY_QUERY_NICE", value_name = "NICE", value_parser = clap::value_parser!(u8).range(0..=19))]
     pub(crate) query_nice: Option<u8>,
     /// A configuration file
@@ -201,7 +199,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) fault: Option<demo::fault::Fault>,
     /// When it breaks, after the start
-    #[arg(long, value_name = "TIME", value_parser = short_time, default_value = "60s", requires = "fault")]
+    #[arg(long, value_name = "TIME", value_parser = short_time, default_value = "4m", requires = "fault")]
     pub(crate) after: Duration,
     /// For how long it is broken [default: until the end]
     #[arg(long = "for", value_name = "TIME", value_parser = short_time, requires = "fault")]
@@ -302,6 +300,9 @@ pub(crate) struct SqlArgs {
 
 /// `tail`.
 #[derive(Debug, Args)]
+// Nothing is written to a directory that is read; and what has no end is no whole JSON.
+#[command(mut_arg("data", |data| data.hide(true)))]
+#[command(mut_arg("format", |format| format.hide_possible_values(true).help("How to write rows: table, ndjson or csv")))]
 pub(crate) struct TailArgs {
     /// What to show, as `service:checkout severity>=warn`; all if absent
     #[arg(value_name = "QUERY")]

@@ -283,7 +283,8 @@ mod tests {
         use Phase::{Before, Broken, Over};
         for (line, phases) in [
             ("demo", [Before, Before, Before, Before]),
-            ("demo --fault cpu", [Before, Broken, Broken, Broken]),
+            ("demo --fault cpu", [Before, Before, Before, Before]),
+            ("demo --fault cpu --after 1m", [Before, Broken, Broken, Broken]),
             ("demo --fault cpu --after 10s --for 2m", [Broken, Broken, Broken, Over]),
             ("demo --fault cpu --after 0s --for 90s", [Broken, Broken, Over, Over]),
         ] {
@@ -323,7 +324,7 @@ mod tests {
             Phase::Before,
             Duration::from_secs(20),
         );
-        assert_eq!(told, "demo: 12.0 requests a second, 2.5 % failed, 41 ms in the mean; cpu in 40 s");
+        assert_eq!(told, "demo: 12.0 requests a second, 2.5 % failed, 41 ms in the mean; cpu in 220 s");
         assert_eq!(list().lines().count(), 2 * LABELS.len());
     }
 }

@@ -109,7 +109,7 @@ async fn export(receiver: Arc<Receiver>, signal: Signal, request: Request) -> Re
     match receive(&receiver, signal, &parts.headers, &mut body).await {
         Ok(answer) => accept(&answer),
         Err(error) => {
-            receiver.count_refused(signal, &error);
+            receiver.count_refused(signal, &parts.headers, &error);
             if !matches!(error, ReceiveError::Slow(_)) {
                 body.drain().await;
             }

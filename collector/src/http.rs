@@ -85,7 +85,7 @@ async fn export(receiver: Arc<Receiver>, signal: Signal, request: Request) -> Re
     match receive(&receiver, signal, &parts.headers, &mut body).await {
         Ok(answer) => accept(&answer, signal, encoding),
         Err(error) => {
-            receiver.count_refused(signal, &error);
+            receiver.count_refused(signal, &parts.headers, &error);
             // A client that waits for 100-continue sends nothing more once it is refused.
             if !matches!(error, ReceiveError::Slow(_)) && !parts.headers.contains_key(EXPECT) {
                 body.drain().await;

@@ -21,6 +21,8 @@ const SERVICES_MAX: usize = 2_000;
 const NAME_BYTES_MAX: usize = 256;
 /// The service of all past the limit.
 const OTHER: &str = "(other)";
+/// How many refusals are told apart, by tenant, signal and reason.
+const REFUSALS_MAX: usize = 2_000;
 /// How far from its arrival a row's time is late, or ahead, in nanoseconds: an hour.
 const HOUR: i64 = 3_600 * 1_000_000_000;
 
@@ -28,7 +30,8 @@ const HOUR: i64 = 3_600 * 1_000_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     services: Mutex<HashMap<(TenantName, Signal, String), ServiceIngest>>,
-    refusals: Mutex<Vec<Refusal>>,
+    /// With whose they are, if that was known.
+    refusals: Mutex<Vec<(Option<TenantName>, Refusal)>>,
 }
 
 /// The rows of one service in a request.
@@ -120,20 +123,25 @@ impl Ledger {
         }
     }
 
-    /// Counts a request that was refused as a whole.
-    pub(crate) fn refuse(&self, signal: Signal, error: &ReceiveError) {
-        let (reason, example) = (error.reason(), shorten(&error.to_string()));
+    /// Counts a request that was refused as a whole. What it was told is kept for its tenant alone.
+    pub(crate) fn refuse(&self, signal: Signal, tenant: Option<TenantName>, error: &ReceiveError) {
+        let reason = error.reason();
+        let example = if tenant.is_some() { shorten(&error.to_string()) } else { String::new() };
         let mut refusals = lock(&self.refusals);
         let (signal, last) = (signal.table(), UnixNanos::now());
-        match refusals.iter_mut().find(|one| one.signal == signal && one.reason == reason) {
-            Some(one) => {
+        let room = refusals.len() < REFUSALS_MAX;
+        let is_same = |(of, one): &&mut (Option<TenantName>, Refusal)| {
+            *of == tenant && one.signal == signal && one.reason == reason
+        };
+        match refusals.iter_mut().find(is_same) {
+            Some((_, one)) => {
                 one.requests += 1;
                 (one.last, one.example) = (last, example);
             }
-            // At most a reason for each signal.
+            None if !room => {}
             None => {
                 let status = error.http().as_u16();
-                refusals.push(Refusal { signal, reason, status, requests: 1, last, example });
+                refusals.push((tenant, Refusal { signal, reason, status, requests: 1, last, example }));
             }
         }
     }
@@ -144,7 +152,9 @@ impl Ledger {
         let own = services.iter().filter(|((of, ..), _)| of == tenant);
         let mut services: Vec<ServiceIngest> = own.map(|(_, entry)| entry.clone()).collect();
         services.sort_by(|a, b| (b.received, &a.service, a.signal).cmp(&(a.received, &b.service, b.signal)));
-        let mut refusals = lock(&self.refusals).clone();
+        let refusals = lock(&self.refusals);
+        let of_it = refusals.iter().filter(|(of, _)| of.as_ref().is_none_or(|of| of == tenant));
+        let mut refusals: Vec<Refusal> = of_it.map(|(_, refusal)| refusal.clone()).collect();
         refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.requests));
         Ingest { services, refusals }
     }
@@ -252,9 +262,10 @@ mod tests {
     fn refusals_are_counted_by_reason_with_the_last_example() {
         let ledger = Ledger::default();
         for limit in [1, 2] {
-            ledger.refuse(Signal::Logs, &ReceiveError::TooLarge { limit });
+            ledger.refuse(Signal::Logs, Some(TenantName::default()), &ReceiveError::TooLarge { limit });
         }
-        ledger.refuse(Signal::Spans, &ReceiveError::Crowded(3));
+        ledger.refuse(Signal::Spans, None, &ReceiveError::Crowded(3));
+        ledger.refuse(Signal::Spans, TenantName::new("two").ok(), &ReceiveError::TooLarge { limit: 5 });
         let found = ledger.of(&TenantName::default()).refusals;
         let told: Vec<_> =
             found.iter().map(|one| (one.signal, one.reason, one.status, one.requests)).collect();

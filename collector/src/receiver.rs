@@ -144,8 +144,8 @@ impl Receiver {
     }
 
     /// Counts a request that is refused as a whole.
-    pub(crate) fn count_refused(&self, signal: Signal, error: &ReceiveError) {
-        self.ledger.refuse(signal, error);
+    pub(crate) fn count_refused(&self, signal: Signal, headers: &HeaderMap, error: &ReceiveError) {
+        self.ledger.refuse(signal, self.tenant(headers).ok(), error);
         self.counters_of(signal).refused.fetch_add(1, Ordering::Relaxed);
     }
 

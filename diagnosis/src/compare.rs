@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::blame::{Latency, blame};
-use crate::counts::{self, Logging};
+use crate::counts::{self, Loggers};
 use crate::evidence::latency::latency;
 use crate::evidence::resources::Strains;
 use crate::evidence::structure::{Structure, structure};
@@ -22,9 +22,7 @@ pub(crate) struct Comparison {
     pub(crate) structure: Structure,
     pub(crate) latency: Latency,
     pub(crate) blamed: BTreeMap<u32, u32>,
-    pub(crate) logging: Logging,
-    /// Services that log at all.
-    pub(crate) ever: BTreeSet<u32>,
+    pub(crate) loggers: Loggers,
     pub(crate) votes: Votes,
     /// Votes that the reference would not have given.
     pub(crate) beyond: BTreeMap<Cause, f64>,
@@ -50,9 +48,10 @@ pub(crate) fn compare(
         Some(history) => with_logs(frame, window, history, reference),
         None => reference.to_vec(),
     };
-    let (logging, ever) = counts::logging(frame, window, &with_logs);
-    let structure = structure(frame, window, &with_logs, &logging);
-    let is_broken = |row: &u32| structure.of_row(frame, *row, &logging).is_some();
+    let loggers = counts::loggers(frame, window, &with_logs);
+    let logging = &loggers.both;
+    let structure = structure(frame, window, &with_logs, logging);
+    let is_broken = |row: &u32| structure.of_row(frame, *row, logging).is_some();
     let broken: HashSet<u32> = window.iter().copied().filter(is_broken).collect();
     let latency = latency(frame, window, reference, &broken);
     let blamed = blame(frame, &latency, strains);
@@ -60,14 +59,14 @@ pub(crate) fn compare(
     let ballot = Ballot {
         frame,
         structure: &structure,
-        logging: &logging,
+        logging,
         latency: &latency,
         blamed: &blamed,
         callees: &callees,
     };
     let (votes, usual) = (ballot.count(window), ballot.count(reference));
     let beyond = votes.beyond(&usual);
-    Comparison { structure, latency, blamed, logging, ever, votes, beyond }
+    Comparison { structure, latency, blamed, loggers, votes, beyond }
 }
 
 fn with_logs(frame: &Frame, window: &[u32], history: &[u32], reference: &[u32]) -> Vec<u32> {

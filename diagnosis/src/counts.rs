@@ -193,15 +193,36 @@ pub(crate) fn pairs(frame: &Frame, minutes: &[ShapeCounts]) -> Pairs {
     found
 }
 
-/// The services that log in both, and those that log at all.
-pub(crate) fn logging(frame: &Frame, window: &[u32], reference: &[u32]) -> (Logging, BTreeSet<u32>) {
+/// Which services log.
+#[derive(Debug, Clone)]
+pub(crate) struct Loggers {
+    /// In the window and in the reference, so that their logs can be compared.
+    pub(crate) both: Logging,
+    now: BTreeSet<u32>,
+    ever: BTreeSet<u32>,
+}
+
+impl Loggers {
+    /// Whether a service wrote no log in the window.
+    pub(crate) fn is_silent(&self, service: u32) -> bool {
+        !self.now.contains(&service)
+    }
+
+    /// Whether it did not, where it does at other times.
+    pub(crate) fn fell_silent(&self, service: u32) -> bool {
+        self.is_silent(service) && self.ever.contains(&service)
+    }
+}
+
+/// The services that log, as far as rows were loaded.
+pub(crate) fn loggers(frame: &Frame, window: &[u32], reference: &[u32]) -> Loggers {
     let of = |rows: &[u32]| -> BTreeSet<u32> {
         let rows = rows.iter().map(|row| *row as usize).filter(|row| frame.has_log[*row]);
         rows.map(|row| frame.service[row]).collect()
     };
     let (now, then) = (of(window), of(reference));
     let ever = (0..frame.len()).filter(|row| frame.has_log[*row]).map(|row| frame.service[row]).collect();
-    (Logging::Of(now.intersection(&then).copied().collect()), ever)
+    Loggers { both: Logging::Of(now.intersection(&then).copied().collect()), now, ever }
 }
 
 /// The median of some rows' own times.

@@ -4,7 +4,8 @@
 //! the same as live traffic. A minute is due when no more of its spans come for a while. Every operation's errors and
 //! durations are tested against the minutes before, those of incidents left out; what stays unusual for several minutes,
 //! more than chance would have it anywhere in many days, is looked at through its traces. Only where these name a suspect an
-//! incident opens. It is closed when its operations have been as usual for a while.
+//! incident opens. It is closed when its operations have been as usual for a while. The minute after an unusual one is
+//! looked at before it is over, so that what is clearly wrong need not wait for its end.
 
 mod alarms;
 mod marks;
@@ -28,7 +29,7 @@ use crate::diagnose::{Blames, diagnose};
 use crate::{CHANGES_BEFORE, Diagnosis, Diagnostics, Question};
 use alarms::{Alarm, Alarms};
 use marks::Known;
-use minutes::Minutes;
+use minutes::{Came, Minutes, end};
 use open::{Open, by_cause};
 
 /// How often it is looked which minutes are due.
@@ -80,16 +81,20 @@ async fn watch_tenant(diagnostics: Diagnostics, reader: Reader, stop: Cancellati
     loop {
         tokio::select! {
             arrival = arrivals.next() => match arrival {
-                Some(Arrival::Rows(rows)) => detector.minutes.note(minutes_of(&rows), Instant::now()),
+                Some(Arrival::Rows(rows)) => detector.minutes.note(came(&rows), Instant::now()),
                 Some(Arrival::Lost(_)) => {}
                 None => return,
             },
             _ = look.tick() => {
                 let due = detector.minutes.due(Instant::now(), JUDGED_MAX);
-                if !due.is_empty() && let Err(error) = detector.judge(&due).await {
+                let looked = match due.is_empty() {
+                    true => detector.look_ahead().await,
+                    false => detector.judge(&due).await,
+                };
+                if let Err(error) = looked {
                     tracing::warn!(%error, "minutes could not be judged");
                     if error.is_temporary() {
-                        detector.minutes.note(due.into_iter().collect(), Instant::now());
+                        detector.minutes.note(Came::whole(due), Instant::now());
                     }
                 }
             }
@@ -99,20 +104,10 @@ async fn watch_tenant(diagnostics: Diagnostics, reader: Reader, stop: Cancellati
 }
 
 /// The minutes in which spans began.
-fn minutes_of(rows: &arrow::array::RecordBatch) -> BTreeSet<i64> {
+fn came(rows: &arrow::array::RecordBatch) -> Came {
     let starts = rows.column_by_name("start_time");
     let starts = starts.and_then(|starts| starts.as_primitive_opt::<TimestampNanosecondType>());
-    let mut minutes = BTreeSet::new();
-    let mut last = None;
-    for minute in starts.into_iter().flat_map(|starts| starts.values()).map(|start| start.div_euclid(MINUTE))
-    {
-        // Neighbours are mostly of one minute.
-        if last != Some(minute) {
-            minutes.insert(minute);
-            last = Some(minute);
-        }
-    }
-    minutes
+    Came::of(starts.map_or(&[], |starts| starts.values()))
 }
 
 /// What is known of one tenant's incidents.
@@ -126,6 +121,8 @@ struct Detector {
     open: Vec<Open>,
     /// Minutes at which traces named nobody.
     dismissed: BTreeSet<i64>,
+    /// The newest minute that was judged, if something in it was unusual that no incident tells.
+    unusual: Option<i64>,
 }
 
 impl Detector {
@@ -138,6 +135,7 @@ impl Detector {
             wrong: BTreeSet::new(),
             open: Vec::new(),
             dismissed: BTreeSet::new(),
+            unusual: None,
         }
     }
 
@@ -158,7 +156,7 @@ impl Detector {
         }
         if let Some(newest) = newest {
             let first = (newest - JUDGED_MAX as i64).max(settled.saturating_add(1));
-            self.minutes.note((first..=newest).collect(), Instant::now());
+            self.minutes.note(Came::whole(first..=newest), Instant::now());
         }
         self.forget();
         Ok(())
@@ -213,35 +211,56 @@ impl Detector {
             self.look_again(at).await?;
             self.put(at).await?;
         }
-        let rest = match found.is_empty() {
-            true => Vec::new(),
-            false => alarms.lasting(minute, &found),
-        };
-        // What lasts, and is part of none.
-        let is_known = |alarm: &Alarm| self.open.iter().any(|open| minute >= open.first && open.has(alarm));
-        let rest: Vec<(i64, Alarm)> = rest.into_iter().filter(|(_, alarm)| !is_known(alarm)).collect();
-        if is_wrong || !rest.is_empty() {
+        let rest = self.part_of_none(minute, found);
+        self.unusual = (!rest.is_empty()).then_some(minute);
+        let lasting = alarms.lasting(minute, &rest);
+        if is_wrong || !lasting.is_empty() {
             self.wrong.insert(minute);
         }
-        if rest.is_empty() || self.dismissed.contains(&minute) {
+        if lasting.is_empty() || self.dismissed.contains(&minute) {
             return Ok(());
         }
-        self.consider(alarms, minute, rest).await
+        let is_somebody = self.consider(alarms, (minute, end(minute)), lasting).await?;
+        if !is_somebody {
+            self.dismissed.insert(minute);
+        }
+        Ok(())
     }
 
-    /// Opens incidents if traces name suspects, one for each cause; what an open one causes joins it.
+    /// Looks at a minute that is not over, after one that was unusual.
+    async fn look_ahead(&mut self) -> Result<(), QueryError> {
+        let Some(unusual) = self.unusual else { return Ok(()) };
+        let Some((minute, newest)) = self.minutes.under_way(unusual, Instant::now()) else { return Ok(()) };
+        let gathering = self.diagnostics.engine.gathering(&self.reader)?;
+        let alarms = Alarms::read(&gathering, minute, minute).await?;
+        drop(gathering);
+        let found = self.part_of_none(minute, alarms.at(minute, &self.wrong));
+        let lasting = alarms.lasting(minute, &found);
+        if !lasting.is_empty() {
+            self.consider(&alarms, (minute, newest), lasting).await?;
+        }
+        Ok(())
+    }
+
+    /// What no open incident tells.
+    fn part_of_none(&self, minute: i64, found: Vec<Alarm>) -> Vec<Alarm> {
+        let is_known = |alarm: &Alarm| self.open.iter().any(|open| minute >= open.first && open.has(alarm));
+        found.into_iter().filter(|alarm| !is_known(alarm)).collect()
+    }
+
+    /// Opens incidents if traces until a time name suspects, one for each cause; what an open one causes joins it. Says
+    /// whether they name any.
     async fn consider(
         &mut self,
         alarms: &Alarms,
-        minute: i64,
+        (minute, until): (i64, i64),
         lasting: Vec<(i64, Alarm)>,
-    ) -> Result<(), QueryError> {
-        let Some(first) = lasting.iter().map(|(first, _)| *first).min() else { return Ok(()) };
+    ) -> Result<bool, QueryError> {
+        let Some(first) = lasting.iter().map(|(first, _)| *first).min() else { return Ok(false) };
         let found: Vec<Alarm> = lasting.into_iter().map(|(_, alarm)| alarm).collect();
-        let (diagnosis, blames) = self.diagnose((first * MINUTE, (minute + 1) * MINUTE - 1)).await?;
+        let (diagnosis, blames) = self.diagnose((first * MINUTE, until)).await?;
         if diagnosis.status != Status::Ok {
-            self.dismissed.insert(minute);
-            return Ok(());
+            return Ok(false);
         }
         for (suspect, found) in by_cause(&diagnosis, &blames, found) {
             let cause = &diagnosis.suspects[suspect];
@@ -258,7 +277,7 @@ impl Detector {
             own.suspects[..=suspect].rotate_right(1);
             let names = self.open.iter().map(|open| open.incident.id.as_str());
             let changes = self.changes_before(first).await?;
-            let mut open = Open::new(&own, (first, minute), changes, names);
+            let mut open = Open::new(&own, (first, minute), until + 1, changes, names);
             for past in first..minute {
                 let of_past = alarms.at(past, &BTreeSet::new());
                 let same = |alarm: &&Alarm| found.iter().any(|other| other.is_same(alarm));
@@ -270,12 +289,12 @@ impl Detector {
             self.open.push(open);
             self.put(self.open.len() - 1).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn diagnose(&self, (from, to): (i64, i64)) -> Result<(Diagnosis, Blames), QueryError> {
         let range = TimeRange { from: Some(UnixNanos(from)), to: Some(UnixNanos(to)) };
-        let question = Question { range, ..Question::default() };
+        let question = Question { range, is_under_way: true, ..Question::default() };
         Box::pin(diagnose(&self.diagnostics, &self.reader, &question)).await
     }
 
@@ -286,7 +305,7 @@ impl Detector {
         if age <= open.looked || !AGAIN_AFTER.contains(&age) {
             return Ok(());
         }
-        let (diagnosis, blames) = self.diagnose((open.first * MINUTE, (open.last + 1) * MINUTE - 1)).await?;
+        let (diagnosis, blames) = self.diagnose((open.first * MINUTE, end(open.last))).await?;
         let alone = self.open.len() == 1;
         let open = &mut self.open[at];
         open.looked = age;

@@ -14,7 +14,7 @@ use crate::evidence::resources::{Strains, WORDS, strains};
 use crate::evidence::traffic::Shift;
 use crate::explain::Explain;
 use crate::frame::{Frame, build};
-use crate::history::{self, History, READ_SPANS_MAX};
+use crate::history::{self, History, READ_SPANS_MAX, Times};
 use crate::load::{self, Series};
 use crate::rank::{Candidate, leaks, once_each, rank};
 use crate::reference::{self, Reference};
@@ -41,6 +41,8 @@ pub struct Question {
     pub service: Option<String>,
     /// What to compare with, where the asker knows better.
     pub baseline: Option<TimeRange>,
+    /// Whether nothing later than the window is compared with: what is wrong may go on there.
+    pub is_under_way: bool,
 }
 
 /// What was read.
@@ -89,7 +91,12 @@ async fn answer(
     let (from, to) = window(engine, reader, question.range).await?;
     let gathering = engine.gathering(reader)?;
     let baseline = question.baseline.map(ends).transpose()?;
-    let history = history::about(&gathering, from, to, baseline).await?;
+    let times = match (baseline, question.is_under_way) {
+        (Some((from, to)), _) => Times::Of(from, to),
+        (None, true) => Times::Before,
+        (None, false) => Times::Around,
+    };
+    let history = history::about(&gathering, from, to, times).await?;
     if history.services.is_empty() {
         return Ok(without("there are no spans in this window"));
     }

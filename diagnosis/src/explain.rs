@@ -121,7 +121,9 @@ impl Explain<'_> {
                     false => format!("in {service}, `{from}` is no longer followed by `{to}`"),
                 }
             }
-            Accusation::Code { place: Some((_, pair)), .. } if !self.is_silent(candidate.service) => {
+            Accusation::Code { place: Some((_, pair)), .. }
+                if !self.comparison.loggers.fell_silent(candidate.service) =>
+            {
                 let name = |event| crate::rank::event_name(self.frame, event);
                 let (before, after) = (name(pair.before), name(pair.after));
                 let (before, after) = (self.text(&before), self.text(&after));
@@ -232,11 +234,6 @@ impl Explain<'_> {
                 }
             }
         }
-    }
-
-    /// Whether a service logs, but not in this window.
-    fn is_silent(&self, service: u32) -> bool {
-        self.comparison.ever.contains(&service) && !self.comparison.logging.has(service)
     }
 
     /// The instance that has what is wrong, where it is one.

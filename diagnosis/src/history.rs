@@ -43,12 +43,23 @@ type Operation = (String, String, String);
 /// One minute: calls, errors and median duration by operation.
 type Minute = BTreeMap<Operation, (f64, f64, f64)>;
 
-/// Reads what is rolled up about a window and the minutes around it, or those of a baseline that was named.
+/// Which minutes can be a history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Times {
+    /// Those before the window and after it.
+    Around,
+    /// Those before it.
+    Before,
+    /// Those of a baseline that was named.
+    Of(i64, i64),
+}
+
+/// Reads what is rolled up about a window and the minutes that can be its history.
 pub(crate) async fn about(
     gathering: &Gathering,
     from: i64,
     to: i64,
-    baseline: Option<(i64, i64)>,
+    times: Times,
 ) -> Result<History, QueryError> {
     let first = from.div_euclid(MINUTE);
     let end = to.div_euclid(MINUTE) + 1;
@@ -64,13 +75,12 @@ pub(crate) async fn about(
     let names: Vec<String> = services.iter().map(|name| sql_text(name)).collect();
     let of_services = format!("service_name IN ({})", names.join(", "));
     let mut near = minutes_with_data(gathering, &of_services).await?;
-    match baseline {
-        Some((from, to)) => {
-            near.retain(|minute| minute * MINUTE < to && (minute + 1) * MINUTE > from);
-        }
+    near.retain(|minute| match times {
+        Times::Of(from, to) => minute * MINUTE < to && (minute + 1) * MINUTE > from,
+        Times::Before => minute * MINUTE < from,
         // Minutes that the window covers whole are no history.
-        None => near.retain(|minute| minute * MINUTE < from || (minute + 1) * MINUTE > to.saturating_add(1)),
-    }
+        Times::Around => minute * MINUTE < from || (minute + 1) * MINUTE > to.saturating_add(1),
+    });
     let distance = |minute: i64| if minute < first { first - minute } else { (minute - end + 1).max(0) };
     near.sort_unstable_by_key(|minute| (distance(*minute), *minute));
     near.truncate(MINUTES_MAX);

@@ -151,7 +151,12 @@ fn question(body: &[u8]) -> Result<Question, QueryError> {
         Ok(TimeRange { from: time(from).transpose()?, to: time(to).transpose()? })
     };
     let baseline = asked.baseline.map(|asked| range(Some(&asked.from), Some(&asked.to))).transpose()?;
-    Ok(Question { range: range(asked.from.as_ref(), asked.to.as_ref())?, service: asked.service, baseline })
+    Ok(Question {
+        range: range(asked.from.as_ref(), asked.to.as_ref())?,
+        service: asked.service,
+        baseline,
+        ..Question::default()
+    })
 }
 
 /// A time as requests write it: text, or a Unix time as a number.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::blame::{Slowed, slowed};
 use crate::compare::Comparison;
-use crate::counts::Logging;
+use crate::counts::Loggers;
 use crate::evidence::resources::{Resource, Strain, Strains};
 use crate::evidence::structure::Pair;
 use crate::frame::{Event, Frame, START};
@@ -77,7 +77,7 @@ pub(crate) fn rank(frame: &Frame, found: &Comparison, strains: &Strains) -> Vec<
         };
         match cause {
             Cause::Code(_) => {
-                let places = places(frame, service, &found.votes.places, &found.logging, &found.ever);
+                let places = places(frame, service, &found.votes.places, &found.loggers);
                 let most = places.first().map_or(1.0, |(votes, _)| *votes);
                 let of_places = places.into_iter().take(PLACES_MAX);
                 candidates.extend(of_places.map(|(votes, accusation)| of(accusation, votes / most)));
@@ -184,16 +184,15 @@ fn places(
     frame: &Frame,
     service: u32,
     votes: &BTreeMap<Place, f64>,
-    logging: &Logging,
-    ever: &BTreeSet<u32>,
+    loggers: &Loggers,
 ) -> Vec<(f64, Accusation)> {
     let of_service = |(context, _): &Place| frame.contexts[*context as usize].service == service;
     let mut found: Vec<(f64, Place)> =
         votes.iter().filter(|(place, _)| of_service(place)).map(|(place, votes)| (*votes, *place)).collect();
     let key = |votes: f64| (votes * 1e6).round() as i64;
     found.sort_by(|a, b| (key(b.0), a.1).cmp(&(key(a.0), b.1)));
-    // Where it logs, but not in this window, no statement can be named: the code between two others is not told apart.
-    let is_silent = ever.contains(&service) && !logging.has(service);
+    // Without its logs no statement can be named: the spans around it would be a guess.
+    let is_silent = loggers.is_silent(service);
     let mut seen = BTreeSet::new();
     let mut places = Vec::new();
     for (votes, place) in found {

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Hypergeometric, Normal, StudentsT};
+use statrs::distribution::{
+    Binomial, ContinuousCDF, DiscreteCDF, Hypergeometric, Normal, Poisson, StudentsT,
+};
 
 /// The share of false discoveries that is put up with, and the level of every single test.
 pub(crate) const ALPHA: f64 = 0.01;
@@ -12,6 +14,8 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 pub(crate) const SPREAD_MIN: f64 = 0.05;
 /// So many robust standard deviations are not chance.
 pub(crate) const SIGMAS: f64 = 3.0;
+/// Degrees of freedom of the tails that are assumed of whatever is measured.
+const FREEDOM_MAX: usize = 3;
 /// The exponent of the calibrator from p-values to evidence.
 pub(crate) const KAPPA: f64 = 0.1;
 /// Smaller p-values are as good as this: what is assumed of tails holds no further out.
@@ -44,19 +48,20 @@ pub(crate) fn spread(values: &[f64], centre: f64) -> f64 {
     MAD_TO_SIGMA * median(&distances)
 }
 
-/// The one-sided p-value of a value against its history: Student's t with three degrees of freedom of the robust score
-/// of the logarithms (the robust scorer of BARO, Pham et al. 2024, with heavy tails in the place of a cut-off).
+/// The one-sided p-value of a value against its history: Student's t with three degrees of freedom, fewer where the history
+/// has fewer, of the robust score of the logarithms (the robust scorer of BARO, Pham et al. 2024, with heavy tails in the
+/// place of a cut-off).
 pub(crate) fn robust_p(value: f64, history: &[f64]) -> f64 {
     let ln = |value: f64| value.max(1e-12).ln();
     let logs: Vec<f64> = history.iter().map(|value| ln(*value)).collect();
     let centre = median(&logs);
     let spread = spread(&logs, centre).max(SPREAD_MIN);
-    t3_above((ln(value) - centre) / spread)
+    t_above((ln(value) - centre) / spread, history.len().saturating_sub(1).clamp(1, FREEDOM_MAX))
 }
 
-/// The chance of a value over `score` of Student's t with three degrees of freedom.
-pub(crate) fn t3_above(score: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, 3.0).map_or(1.0, |t| t.sf(score))
+/// The chance of a value over `score` of Student's t.
+fn t_above(score: f64, freedom: usize) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom as f64).map_or(1.0, |t| t.sf(score))
 }
 
 /// How far two mixes are from each other, by the shares of each part in both: the divergence of Jensen and Shannon, in bits.
@@ -79,6 +84,11 @@ pub(crate) fn at_least(hits: u64, draws: u64, p: f64) -> f64 {
         0 => 1.0,
         _ => Binomial::new(p.clamp(0.0, 1.0), draws).map_or(1.0, |binomial| binomial.sf(hits - 1)),
     }
+}
+
+/// The chance of at most so many where so many are expected, by Poisson's law.
+pub(crate) fn at_most(count: f64, expected: f64) -> f64 {
+    Poisson::new(expected).map_or(1.0, |poisson| poisson.cdf(count.max(0.0) as u64))
 }
 
 /// Fisher's exact test, one-sided: of `population` with `marked`, `draws` are drawn.
@@ -188,7 +198,8 @@ mod tests {
     /// Against scipy 1.11.
     #[test]
     fn tails_are_those_of_the_distributions() {
-        near(t3_above(3.0), 0.028_834_442_1);
+        near(t_above(3.0, 3), 0.028_834_442_1);
+        near(t_above(3.0, 2), 0.047_732_983_1);
         near(at_least(5, 20, 0.05), 0.002_573_940_3);
         near(at_least(0, 20, 0.05), 1.0);
         let urn = Urn { population: 100, marked: 90, draws: 10 };

@@ -348,7 +348,8 @@ impl Engine {
     ) -> Result<SqlStream, QueryError> {
         let held = (self.slot()?, self.memory(0)?);
         let budget = Arc::clone(self.store.budget());
-        self.sql.stream(self.store.snapshot(reader), sql, format, budget, held).await
+        let begun = self.sql.stream(self.store.snapshot(reader), sql, format, budget, held);
+        self.watch.over(reader, "sql", sql, Box::pin(begun)).await
     }
 
     /// Plans a read-only SQL query and gives the plan as bytes, for [`Engine::run_plan`].
@@ -396,7 +397,13 @@ impl Engine {
         let budget = self.store.budget();
         let bytes = rows.saturating_mul(ROW_BYTES).saturating_add(SCAN_BYTES);
         let most = budget.share(Purpose::Queries) / SCAN_SHARE;
-        budget.begin_query(bytes.min(most)).map_err(|full| QueryError::Short(full.to_string()))
+        let begun = budget.begin_query(bytes.min(most));
+        // What is kept for those who may come back is given up first.
+        let begun = match begun {
+            Err(_) if self.outlines.clear() => budget.begin_query(bytes.min(most)),
+            begun => begun,
+        };
+        begun.map_err(|full| QueryError::Short(full.to_string()))
     }
 
     /// Runs a question that keeps `rows` on a thread that may block. Dropping the future cancels it.

@@ -14,7 +14,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use model::{Reader, TraceId};
+use model::Reader;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -135,8 +135,7 @@ async fn trace(
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
 ) -> Answer {
-    let id: TraceId = id.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))?;
-    let trace = engine.trace(&reader, id).await?;
+    let trace = engine.trace(&reader, params::trace_id(&id)?).await?;
     Ok(json_answer(StatusCode::OK, &trace))
 }
 

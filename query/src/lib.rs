@@ -1,8 +1,8 @@
 //! Questions and answers: the search language, SQL, and the HTTP query APIs.
 //!
 //! A question walks down this list: its text becomes a predicate or a plan, the [`Engine`] runs it over a
-//! snapshot of the store, [`rows`] are what comes back, and [`router`] shows them over HTTP. Absent here:
-//! OTLP, files, HTML.
+//! snapshot of the store, [`rows`] are what comes back, and [`router`] shows them over HTTP. What is stored also goes
+//! out as OTLP's JSON. Absent here: OTLP on its way in, files, HTML.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Questions give way to telemetry that comes as fast as it can be taken.
+//! Questions give way to telemetry.
 //!
 //! A low priority alone does not do it: what takes telemetry sleeps and wakes thousands of times a second, and a thread
 //! that wakes waits until the one that runs has had its slice, however nice that is. So threads that answer questions rest
@@ -24,7 +24,7 @@ const WORK_MIN: Duration = Duration::from_millis(3);
 const WORK_MAX: Duration = Duration::from_millis(200);
 /// How long it rests, for as long as it worked, and at most.
 const REST_PER_WORK: u32 = 4;
-const REST_MAX: Duration = Duration::from_millis(60);
+const REST_MAX: Duration = Duration::from_millis(300);
 
 /// How busy a store is with what it is sent.
 #[derive(Debug)]

@@ -14,6 +14,15 @@ export function say(text) {
   saying = setTimeout(() => said.classList.add("vh"), 2500);
 }
 
+/** Asks the program; where nobody answers, the error says so. @param {string | URL} address @param {RequestInit} [options] */
+export async function ask(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch {
+    throw new Error("the program does not answer");
+  }
+}
+
 /** Shows what only script can do below an element. @param {ParentNode} root */
 export function enhance(root) {
   for (const button of root.querySelectorAll("[data-copy], [data-copy-link], [data-copy-json]")) {
@@ -121,7 +130,11 @@ export function addKeys(own) {
 
 /** Opens the palette. */
 async function openPalette() {
-  await import("./palette.js");
+  try {
+    await import("./palette.js");
+  } catch {
+    return say("The program does not answer");
+  }
   const palette = document.querySelector("command-palette") ?? document.body.appendChild(document.createElement("command-palette"));
   palette.open();
 }

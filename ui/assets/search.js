@@ -2,7 +2,7 @@
 // dragged wider, answers that come piece by piece, and the live tail. All of it is there without script too, but for the
 // tail. Fragments are the server's own, escaped there; they are parsed and never run.
 
-import { enhance } from "./main.js";
+import { ask, enhance, say } from "./main.js";
 import "./query-bar.js";
 import "./box.js";
 import { liveTail } from "./tail.js";
@@ -47,8 +47,15 @@ async function unfold(row, href) {
   address.pathname = "/search/row";
   const link = row.querySelector("[data-open]");
   link.setAttribute("aria-expanded", "true");
-  const answer = await fetch(address.pathname + address.search);
-  const html = await answer.text();
+  let answer;
+  let html;
+  try {
+    answer = await ask(address);
+    html = await answer.text();
+  } catch (error) {
+    link.setAttribute("aria-expanded", String(row.nextElementSibling?.classList.contains("opened-row") === true));
+    return say(`This row cannot be opened: ${error.message}`);
+  }
   // What went wrong is a page of its own.
   if (!answer.ok || !html.startsWith("<div")) return location.assign(href);
   if (row.nextElementSibling?.classList.contains("opened-row")) row.nextElementSibling.remove();

@@ -3,6 +3,7 @@
 
 import { enhance, say } from "./main.js";
 import { rfc3339, written, zone } from "./times.js";
+import { duration } from "./trace-format.js";
 
 const NANOS = 1e9;
 const HEIGHT = 116;
@@ -21,12 +22,6 @@ function colour(root, name) {
   const found = getComputedStyle(probe).color;
   probe.remove();
   return found;
-}
-
-/** A duration with three digits. @param {number} nanos */
-function duration(nanos) {
-  const [unit, size] = [["s", 1e9], ["ms", 1e6], ["µs", 1e3], ["ns", 1]].find(([, size]) => nanos >= size) ?? ["ns", 1];
-  return `${Number((nanos / size).toPrecision(3))} ${unit}`;
 }
 
 class ServiceCharts extends HTMLElement {

@@ -1,7 +1,8 @@
 // The live tail: rows as they become durable, the newest on top. It waits while somebody reads: scrolled down, with text
 // selected, with the pointer over the rows, or told to. What came meanwhile is counted and shown afterwards.
 
-import { chip, level, moment, text, took } from "./live-cells.js";
+import { chip, level, moment, text } from "./live-cells.js";
+import { duration } from "./trace-format.js";
 
 /** The most rows that are kept, and that wait. */
 const ROWS_MAX = 5_000;
@@ -75,7 +76,7 @@ const CELLS = {
   message: (row) => ["message", line(row, body(row)), ...(row.trace_id ? [link(trace(row), "Trace")] : [])],
   name: (row) => ["clip", named(row)],
   kind: (row) => ["clip", row.kind],
-  duration: (row) => ["n", took(row.duration_ns)],
+  duration: (row) => ["n", duration(row.duration_ns)],
   status: (row) => ["clip", row.status === "error" ? `failed ${row.status_message ?? ""}` : ""],
   instance: (row) => ["clip", row.instance ?? ""],
   trace: (row) => ["clip id", row.trace_id ? link(trace(row), row.trace_id) : ""],
@@ -225,13 +226,10 @@ class Tail {
 
   take(row) {
     this.came[0] += 1;
-    if (this.paused() === null && this.waiting.length === 0) {
-      this.slice.push(row);
-      return;
-    }
-    this.waiting.push(row);
-    if (this.waiting.length > ROWS_MAX) {
-      this.waiting.shift();
+    const rows = this.paused() === null && this.waiting.length === 0 ? this.slice : this.waiting;
+    rows.push(row);
+    if (rows.length > ROWS_MAX) {
+      rows.shift();
       this.left += 1;
     }
   }
@@ -260,7 +258,9 @@ class Tail {
       this.waiting = [];
       this.slice = [];
     } else if (this.slice.length > 0) {
-      this.waiting.push(...this.slice);
+      const rows = this.waiting.concat(this.slice);
+      this.waiting = rows.slice(-ROWS_MAX);
+      this.left += rows.length - this.waiting.length;
       this.slice = [];
     }
     this.say();

@@ -1,8 +1,9 @@
 // What is known of the chosen row, beside the rows: rendered by the server, put in place here, with a box that filters
 // the attributes, how common a value is, and how the duration compares.
 
-import { enhance } from "./main.js";
+import { ask, enhance } from "./main.js";
 import { rfc3339 } from "./times.js";
+import { ofOperation } from "./trace-find.js";
 import { count } from "./trace-format.js";
 import { element } from "./trace-grid.js";
 
@@ -23,7 +24,7 @@ export class Details {
     if (row === null) return this.#put(null);
     const { href, model } = this.trace;
     const address = `${href}/detail?${new URLSearchParams({ outline: model.head.outline, row: String(row) })}`;
-    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    const answer = await ask(address, { headers: { accept: "text/html" } });
     const text = await answer.text();
     if (mine !== this.#asked) return;
     const page = new DOMParser().parseFromString(text, "text/html");
@@ -110,10 +111,10 @@ export class Details {
   /** How many spans of the operation, around the span, match a term. */
   async #total(aside, term) {
     const { service, name, start } = aside.dataset;
-    const q = `service:${quoted(service)} name:${quoted(name)} ${term}`.trim();
+    const q = `${ofOperation(service, name)} ${term}`.trim();
     const from = BigInt(start) - AROUND;
     const parameters = { q, limit: "0", histogram: "1", from: rfc3339(from), to: rfc3339(BigInt(start) + AROUND) };
-    const answer = await fetch(`/api/spans?${new URLSearchParams(parameters)}`);
+    const answer = await ask(`/api/spans?${new URLSearchParams(parameters)}`);
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.error?.message ?? `counting was answered ${answer.status}`);
     return said.total ?? 0;
@@ -141,5 +142,4 @@ export class Details {
   }
 }
 
-const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 const percent = (share) => `${(Math.min(1, share) * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;

@@ -9,6 +9,12 @@ const WORDS = new Set(["AND", "OR", "NOT"]);
 /** Names are cut after so many bytes, and what is cut cannot be compared. */
 const NAME_BYTES_MAX = 256;
 
+/** The search for the spans of an operation. @param {string} service @param {string} name */
+export function ofOperation(service, name) {
+  const quoted = (text) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+  return `service:${quoted(service)} name:${quoted(name)}`;
+}
+
 /** @returns {Uint32Array | null} rows that match, or null where the server has to say */
 export function findHere(model, q) {
   const terms = parse(q);

@@ -2,6 +2,7 @@
 // below them spent themselves. Where time went is as wide as it is long, however many spans it came in.
 
 import { pageColours } from "./trace-bars.js";
+import { ofOperation } from "./trace-find.js";
 import { count, counted, duration } from "./trace-format.js";
 import { element } from "./trace-grid.js";
 import { SPAN, sortOf } from "./trace-outline.js";
@@ -164,10 +165,9 @@ export class Flame {
       return;
     }
     const words = `${duration(box.self)} itself, ${duration(box.width)} with what it called, ${counted(box.spans, "span")}`;
-    const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
     const [service, name] = [model.services[box.service], model.names[box.name]];
     const link = element("a");
-    link.href = `${href}?${new URLSearchParams({ find: `service:${quoted(service)} name:${quoted(name)}` })}`;
+    link.href = `${href}?${new URLSearchParams({ find: ofOperation(service, name) })}`;
     link.textContent = "Its spans";
     const strong = element("strong");
     strong.textContent = service;

@@ -1,6 +1,7 @@
 // What follows from the rows of an outline: how deep they stand, what hangs below, the critical path, siblings that are
 // alike, and which rows are shown. Plain functions over typed arrays; all walks are loops.
 
+import { COLOURS, colourOf } from "./colour.js";
 import { EVENT, FAILED, GAP, LOG, SPAN, sortOf } from "./trace-outline.js";
 
 /** From how many on equal siblings are folded into one row. */
@@ -302,29 +303,14 @@ function byLength(duration, flags) {
   return order;
 }
 
-/** The numbers of the colours of services: as `ui/src/colour.rs` gives them, so that server and script draw alike. */
+/** The numbers of the colours of a trace's services: different ones while there are any, as `Palette` of colour.rs. */
 export function colours(services) {
-  const COLOURS = 20;
   const text = new TextEncoder();
-  const hash = (name) => {
-    let low = 0x84222325;
-    let high = 0xcbf29ce4;
-    for (const byte of text.encode(name)) {
-      low = (low ^ byte) >>> 0;
-      // Times 0x100000001b3: 2^40 and 0x1b3. The product of the lower half is below 2^41, and exact.
-      const product = low * 0x1b3;
-      high = (Math.imul(high, 0x1b3) + Math.floor(product / 2 ** 32) + (low << 8)) >>> 0;
-      low = product >>> 0;
-    }
-    const mixed = (low ^ high) >>> 0;
-    // (high * 2^32 + mixed) mod 20, where 2^32 mod 20 is 16.
-    return ((high % COLOURS) * 16 + (mixed % COLOURS)) % COLOURS;
-  };
   const order = services.map((_, number) => number).sort((a, b) => compareBytes(text.encode(services[a]), text.encode(services[b])));
   const taken = new Set();
   const colour = new Uint8Array(services.length);
   for (const number of order) {
-    const wanted = hash(services[number]);
+    const wanted = colourOf(services[number]);
     let free = wanted;
     for (let step = 0; step < COLOURS && taken.has(free); step += 1) free = (wanted + step + 1) % COLOURS;
     if (taken.has(free)) free = wanted;

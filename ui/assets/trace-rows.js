@@ -1,5 +1,6 @@
 // What is behind rows: asked for once they rest in view, and kept for a while.
 
+import { ask } from "./main.js";
 import { EVENT, GAP, LOG, SPAN } from "./trace-outline.js";
 
 /** The most rows that are kept, and that are asked for at once. */
@@ -69,7 +70,7 @@ export class Rows {
 
   async #fetch(rows) {
     const question = new URLSearchParams({ outline: this.model.head.outline, rows: rows.join(",") });
-    const answer = await fetch(`${this.api}/rows?${question}`);
+    const answer = await ask(`${this.api}/rows?${question}`);
     if (!answer.ok) throw new Error(`rows were answered ${answer.status}`);
     const said = await answer.json();
     for (const row of said.rows) this.#kept.set(row.row, this.#read(row));

@@ -1,6 +1,7 @@
 // A trace in view: its rows, what the reader did to them, and the parts of the page that show it. What the reader sees is
 // kept in the address.
 
+import { ask } from "./main.js";
 import { FOLDS_MAX, readFolds, readZoom, withParameters, writeFolds, writeZoom } from "./trace-address.js";
 import { findHere } from "./trace-find.js";
 import { count, counted } from "./trace-format.js";
@@ -68,9 +69,9 @@ export class Trace {
 
   /** Asks the API about this outline. */
   async ask(question, given) {
-    const answer = await fetch(`${this.api}/${question}?${new URLSearchParams({ outline: this.model.head.outline, ...given })}`);
+    const answer = await ask(`${this.api}/${question}?${new URLSearchParams({ outline: this.model.head.outline, ...given })}`);
     const said = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(said.error?.message ?? `${question} was answered ${answer.status}`);
+    if (!answer.ok) throw Object.assign(new Error(said.error?.message ?? `${question} was answered ${answer.status}`), { status: answer.status });
     return said;
   }
 
@@ -353,7 +354,8 @@ export class Trace {
       const groups = [];
       for (let group = 0; group < open.length; group += 1) if (open[group] !== 0) groups.push(this.model.groups.members[this.model.groups.first[group]]);
       const ids = async (list) => {
-        const known = await this.details.needAll(list.slice(-FOLDS_MAX));
+        // What nobody can tell the id of now stays out of the address.
+        const known = await this.details.needAll(list.slice(-FOLDS_MAX)).catch(() => []);
         return known.map((detail) => detail.spanId).filter(Boolean);
       };
       const folds = { folded: await ids(rows), open: await ids(groups), marks, critical, alone };
@@ -369,7 +371,12 @@ export class Trace {
     Object.assign(state, { zoom: readZoom(given.get("z")), marks: folds.marks, critical: folds.critical, alone: folds.alone });
     state.folded.fill(0);
     state.open.fill(0);
-    const rowsOf = async (ids) => (ids.length === 0 ? [] : this.seek({ ids: ids.join(",") }));
+    // What cannot be an id is not among the rows either.
+    const none = (error) => {
+      if (error.status !== 400) throw error;
+      return [];
+    };
+    const rowsOf = async (ids) => (ids.length === 0 ? [] : this.seek({ ids: ids.join(",") }).catch(none));
     for (const row of await rowsOf(folds.folded)) state.folded[row] = 1;
     for (const row of await rowsOf(folds.open)) if (model.groups.of[row] >= 0) state.open[model.groups.of[row]] = 1;
     this.count = shownRows(model, state, this.shown);

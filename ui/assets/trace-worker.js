@@ -14,7 +14,9 @@ self.addEventListener("message", async ({ data }) => {
 });
 
 async function load(address) {
-  const answer = await fetch(address);
+  const answer = await fetch(address).catch(() => {
+    throw new Error("the program does not answer");
+  });
   if (!answer.ok) {
     const said = await answer.json().catch(() => null);
     throw Object.assign(new Error(said?.error?.message ?? `${address} answered ${answer.status}`), { status: answer.status });

@@ -2,6 +2,7 @@
 
 import { withParameters } from "./trace-address.js";
 import { Details } from "./trace-detail.js";
+import { ofOperation } from "./trace-find.js";
 import { count, counted } from "./trace-format.js";
 import { Grid, element } from "./trace-grid.js";
 import { explain, listen } from "./trace-keys.js";
@@ -68,8 +69,8 @@ function keys(trace) {
   const page = () => Math.max(1, Math.floor(grid.view / grid.rowHeight) - 1);
   const operation = (sign) => () => {
     const row = entry() < 0 ? trace.model.groups.members[trace.model.groups.first[-1 - entry()]] : entry();
-    const word = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-    const term = `service:${word(trace.model.services[trace.model.service[row]])} name:${word(trace.model.names[trace.model.name[row]])}`;
+    const { services, names, service, name } = trace.model;
+    const term = ofOperation(services[service[row]], names[name[row]]);
     document.getElementById("q").value = sign === "+" ? term : `NOT (${term})`;
     trace.find(document.getElementById("q").value, { go: false });
   };
@@ -131,7 +132,9 @@ function follow(trace) {
     const id = address.searchParams.get("span") ?? (address.searchParams.has("log") ? `#${address.searchParams.get("log")}` : null);
     if (!isHere || id === null) return;
     event.preventDefault();
-    const [row] = await trace.seek({ ids: id });
+    const rows = await trace.seek({ ids: id }).catch((error) => say(error.message));
+    if (rows === undefined) return;
+    const [row] = rows;
     if (row === undefined) return say("that row is not in this trace as it is shown");
     trace.goTo(row);
     await trace.select(row);
@@ -145,9 +148,13 @@ function follow(trace) {
   window.addEventListener("popstate", async () => {
     const before = root.dataset.view;
     if ((parameters().get("view") || "waterfall") !== before) return location.reload();
-    const given = await trace.restore({ isFirst: false });
-    trace.arrange();
-    await trace.resume(given);
+    try {
+      const given = await trace.restore({ isFirst: false });
+      trace.arrange();
+      await trace.resume(given);
+    } catch (error) {
+      say(error.message);
+    }
   });
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", () => location.reload());
@@ -194,7 +201,7 @@ function watchGrowth(trace) {
 function offer(trace, words) {
   const button = element("button", "button", { type: "button" });
   button.textContent = "Show";
-  button.addEventListener("click", () => grow(trace));
+  button.addEventListener("click", () => grow(trace).catch((error) => say(`What is new could not be shown: ${error.message}`)));
   say("");
   news.hidden = false;
   news.replaceChildren(`${words} came since. `, button);

@@ -26,10 +26,21 @@ use axum::response::Response;
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, Uri};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::Ui;
 use crate::problem::Problem;
 use crate::visit::Visit;
+
+/// Does what may take long of a page without holding up the other tasks of its thread.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(work),
+        // There are no other threads to go on with.
+        _ => work(),
+    }
+}
 
 /// Every page by its address, and the page for addresses that have none.
 pub(crate) fn router() -> Router<Ui> {

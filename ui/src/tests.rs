@@ -195,6 +195,20 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_is_kept_has_its_times_in_utc() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    let address = format!("/traces/{}/file?tz=Asia/Tokyo", "01".repeat(16));
+    let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert!(response.headers().contains_key(CONTENT_DISPOSITION));
+    let body = checks::body(response).await;
+    let (_, written) = body.split_once("written <time datetime=\"").unwrap();
+    let (exact, rest) = written.split_at("2025-11-21T09:00:00".len());
+    assert!(rest.contains(&format!(">{}</time> UTC by Causeway", exact.replace('T', " "))), "{written}");
+}
+
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let router = security_headers(Router::new().route("/", get(|| async { "x" })));

@@ -5,7 +5,7 @@ use crate::stage::Stage;
 /// What `cargo xtask --help` says.
 pub(crate) const USAGE: &str = "\
 cargo xtask test              format, lint, build, tests, docs, real clients, a real browser
-cargo xtask long              longer forms of some tests, and the audit of dependencies
+cargo xtask long              longer forms of some tests, accuracy, Lighthouse, and the audit of dependencies
 cargo xtask images            the pictures in docs/images, anew
     --only STAGE              this stage only (may be repeated); builds first what it needs
     --list                    the stages, without running them

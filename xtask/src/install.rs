@@ -27,6 +27,7 @@ const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrom
 pub(crate) fn all() -> Result<()> {
     let parts = [
         ("strace", tool("strace", &["strace"]).map(drop)),
+        ("curl", tool("curl", &["curl"]).map(drop)),
         ("Chromium", chromium().map(drop)),
         ("Python packages", python().map(drop)),
         ("npm packages of the Node service", node("node").map(drop)),

@@ -3,7 +3,8 @@
 //! A run is a list of stages, each timed. A stage that fails does not keep the others from running, unless they
 //! need what it was to build. What a stage needs and the machine lacks is installed first: Debian packages where
 //! that is allowed, Python and npm packages into a cache outside the source tree. `cargo xtask long` runs longer
-//! forms: more kills, losses of power, changed bytes, crowds and random payloads, and the audit of dependencies.
+//! forms: the demo's faults in simulated and in real time, Lighthouse on every page, more kills, losses of power, changed
+//! bytes, crowds and random payloads, and the audit of dependencies.
 //!
 //! | file | holds |
 //! |---|---|
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
 /// A stage in the list of them.
 fn listed(stage: stage::Stage) -> String {
     let took = stage.took().map_or(String::new(), |took| format!(" ({took})"));
-    format!("{:<8} {}{took}", stage.name(), stage.about())
+    format!("{:<10} {}{took}", stage.name(), stage.about())
 }
 
 /// Runs the stages in order and reports on them.

@@ -61,7 +61,7 @@ impl fmt::Display for Report {
                 Outcome::Failed(why) => format!("FAILED: {}", why.lines().next().unwrap_or_default()),
                 Outcome::LeftOut(why) => format!("not run: {why}"),
             };
-            let line = format!("{:>7.1}  {:<8} {outcome}", took.as_secs_f64() / 60.0, stage.name());
+            let line = format!("{:>7.1}  {:<10} {outcome}", took.as_secs_f64() / 60.0, stage.name());
             writeln!(formatter, "{}", line.trim_end())?;
         }
         let total: Duration = self.lines.iter().map(|line| line.took).sum();
@@ -91,8 +91,8 @@ mod tests {
         let expected = "
 minutes  stage
     0.1  format
-    1.5  build    FAILED: no compiler
-    0.0  node     not run: the build failed
+    1.5  build      FAILED: no compiler
+    0.0  node       not run: the build failed
     1.6  in all
 
 stages: 1 passed, 2 failed";

@@ -35,8 +35,9 @@ const HOSTILE_LONG: &[(&str, &str)] = &[
 const ACCURACY_LONG: &[&str] =
     &["--seeds", "1,2,3", "--right-min", "18", "--quiet", "120", "--false-max", "0"];
 
-/// Faults of the demo in real time: each takes up to ten minutes.
-const LIVE_FAULTS: &[(&str, &str)] = &[("CAUSEWAY_LIVE_FAULTS", "slow-query,exception,network-delay")];
+/// Faults of the demo in real time: their shops live beside each other, each for up to six minutes.
+const LIVE_FAULTS: &[(&str, &str)] =
+    &[("CAUSEWAY_LIVE_FAULTS", "slow-query,exception,network-delay,queue-backlog")];
 
 /// Random payloads, right and damaged, in the long form.
 const DECODE_ROUNDS_LONG: &str = "1000000";
@@ -136,7 +137,7 @@ impl Stage {
     /// What it does, in a line.
     pub(crate) fn about(self) -> &'static str {
         match self {
-            Install => "bring what the tests need: strace, Chromium, Python packages, npm packages",
+            Install => "bring what the tests need: strace, curl, Chromium, Python packages, npm packages",
             Format => "cargo fmt --check",
             Spelling => "typos, in code and documents",
             Lint => "clippy on all targets, warnings denied",
@@ -172,7 +173,7 @@ impl Stage {
     pub(crate) fn took(self) -> Option<&'static str> {
         match self {
             Accuracy => Some("about 6 minutes"),
-            Live => Some("about 30 minutes"),
+            Live => Some("about 7 minutes"),
             Lighthouse => Some("2 minutes"),
             Kill => Some("about 15 minutes, reckoned from 20 rounds in 15 s"),
             Hostile => Some("about 2 minutes for the crowds; the rest was not timed"),

@@ -81,11 +81,7 @@ fn write(
                 .map(|row| parse(row.get().as_bytes(), source.name()))
                 .collect::<Result<_, _>>()?;
             let rows: Vec<_> = rows.iter().map(cells).collect();
-            let table = Table::new(columns(), &rows, output.width, output.paint);
-            output.line(&table.header())?;
-            for row in &rows {
-                output.line(&table.line(row))?;
-            }
+            Table::write(columns(), &rows, output)?;
         }
     }
     Ok(())

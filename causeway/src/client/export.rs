@@ -54,24 +54,32 @@ pub(super) fn export(
     }
     let mut target = Target::open(args.output.as_deref(), output)?;
     let color = args.connection.color;
-    if is_id && (args.html || args.signal == Exported::Traces) {
-        let id = query.to_ascii_lowercase();
-        let path = match args.html {
-            true => format!("/traces/{id}/file"),
-            false => format!("/api/traces/{id}/otlp"),
-        };
-        let body = ask(&format!("asking {}", source.name()), "", || source.get(&path, &[]))?;
-        target.write(&text(body, source)?)?;
+    let whole =
+        |path: &str| text(ask(&format!("asking {}", source.name()), "", || source.get(path, &[]))?, source);
+    if args.html {
+        target.write(&whole(&format!("/traces/{}/file", query.to_ascii_lowercase()))?)?;
         target.close()?;
         return Ok(Outcome::Found);
     }
     let mut written = Written::default();
-    let stopped = pages(source, args, &query, &mut written, &mut target);
-    target.close()?;
-    if let Err(ClientError::Interrupted(_)) = stopped {
-        return Err(ClientError::Interrupted(format!("{} records were written", written.rows)));
+    let id = (is_id && args.signal == Exported::Traces).then(|| query.to_ascii_lowercase());
+    let query = id.as_ref().map_or(query.clone(), |id| format!("trace:{id}"));
+    match pages(source, args, &query, &mut written, &mut target) {
+        Ok(()) => {
+            // A trace of logs alone is none that a search finds.
+            if let Some(id) = id.filter(|_| written.found == 0) {
+                target.write(&whole(&format!("/api/traces/{id}/otlp"))?)?;
+                written.found = 1;
+            }
+            target.close()?;
+        }
+        Err(ClientError::Interrupted(_)) => {
+            target.close()?;
+            return Err(ClientError::Interrupted(format!("{} records were written", written.rows)));
+        }
+        // What was there stays.
+        Err(error) => return Err(error),
     }
-    stopped?;
     if written.found == 0 {
         notice(color, Tone::Dim, "nothing found:", "nothing to export matches");
     } else if written.cursor.is_some() {

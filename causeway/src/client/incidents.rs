@@ -77,12 +77,7 @@ fn table(rows: &[&RawValue], source: &Source, output: &mut Output) -> Result<(),
     let rows: Vec<Incident> =
         rows.iter().map(|row| parse(row.get().as_bytes(), source.name())).collect::<Result<_, _>>()?;
     let rows: Vec<_> = rows.iter().map(cells).collect();
-    let table = Table::new(columns(), &rows, output.width, output.paint);
-    output.line(&table.header())?;
-    for row in &rows {
-        output.line(&table.line(row))?;
-    }
-    Ok(())
+    Ok(Table::write(columns(), &rows, output)?)
 }
 
 fn columns() -> Vec<Column> {

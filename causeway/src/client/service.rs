@@ -167,13 +167,8 @@ pub(super) fn table(
     if rows.is_empty() {
         return Ok(());
     }
-    let table = Table::new(columns, rows, output.width, output.paint);
     output.line("")?;
-    output.line(&table.header())?;
-    for row in rows {
-        output.line(&table.line(row))?;
-    }
-    Ok(())
+    Ok(Table::write(columns, rows, output)?)
 }
 
 /// The service in one line.

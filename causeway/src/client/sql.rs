@@ -88,11 +88,7 @@ pub(super) fn one(
         Format::Table => {
             let rows: Vec<_> = answer.rows.iter().map(|row| views::sql_row(row)).collect();
             let columns = views::sql_columns(&answer.names(), &answer.rows);
-            let table = Table::new(columns, &rows, output.width, output.paint);
-            output.line(&table.header())?;
-            for row in &rows {
-                output.line(&table.line(row))?;
-            }
+            Table::write(columns, &rows, output)?;
             output.flush()?;
             notice(connection.color, Tone::Dim, "answered:", &count(rows.len(), "row", "rows"));
         }

@@ -1,6 +1,9 @@
 //! Rows in aligned columns. Widths are chosen from the first page and kept, so that later pages line up; on a
 //! terminal the columns that may shrink do, widest first, until a row fits.
 
+use std::io;
+
+use crate::client::output::Output;
 use crate::client::text::{Paint, Tone, columns, cut};
 
 /// What stands between two columns.
@@ -86,6 +89,13 @@ impl Table {
             shrink(&columns, &mut widths, limit);
         }
         Self { columns, widths, limit, paint }
+    }
+
+    /// Writes headings and all rows.
+    pub(crate) fn write(columns: Vec<Column>, rows: &[Vec<Cell>], output: &mut Output) -> io::Result<()> {
+        let table = Self::new(columns, rows, output.width, output.paint);
+        output.line(&table.header())?;
+        rows.iter().try_for_each(|row| output.line(&table.line(row)))
     }
 
     /// The headings.

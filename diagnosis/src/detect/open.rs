@@ -57,10 +57,12 @@ fn cause(diagnosis: &Diagnosis, blames: &Blames, operations: &[(String, String)]
 }
 
 impl Open {
-    /// Opens an incident from its first minute to the one in which it was noticed. Its name is none of `names`.
+    /// Opens an incident from its first minute to the one in which it was noticed, at a time of that. Its name is none of
+    /// `names`.
     pub(super) fn new<'a>(
         diagnosis: &Diagnosis,
         (first, minute): (i64, i64),
+        noticed: i64,
         changes: Vec<Change>,
         names: impl Iterator<Item = &'a str>,
     ) -> Self {
@@ -86,7 +88,7 @@ impl Open {
         let marks: Vec<Moment> = open.incident.changes.iter().rev().map(mark).collect();
         open.incident.timeline.extend(marks);
         let summary = diagnosis.suspects.first().map_or("", |suspect| suspect.summary.as_str());
-        open.moment((minute + 1) * MINUTE, format!("first suspect: {summary}"));
+        open.moment(noticed, format!("first suspect: {summary}"));
         open
     }
 
@@ -160,7 +162,7 @@ impl Open {
             }
             let room = incident.operations.len() < AFFECTED_MAX;
             match incident.operations.iter_mut().find(|known| is_about(known, alarm)) {
-                Some(known) if alarm.value > known.value => {
+                Some(known) if alarm.is_further_off(known.value) => {
                     (known.value, known.expected) = (alarm.value, alarm.expected);
                 }
                 Some(_) => {}
@@ -254,8 +256,14 @@ mod tests {
     #[test]
     fn names_are_used_once() {
         let diagnosis = diagnosis(&["cart"]);
-        let first = Open::new(&diagnosis, (5, 6), Vec::new(), std::iter::empty());
-        let second = Open::new(&diagnosis, (5, 6), Vec::new(), std::iter::once(first.incident.id.as_str()));
+        let first = Open::new(&diagnosis, (5, 6), 7 * MINUTE, Vec::new(), std::iter::empty());
+        let second = Open::new(
+            &diagnosis,
+            (5, 6),
+            7 * MINUTE,
+            Vec::new(),
+            std::iter::once(first.incident.id.as_str()),
+        );
         assert_eq!(
             (first.incident.id.as_str(), second.incident.id.as_str()),
             ("000000000005", "000000000005-2")
@@ -266,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_is_learnt_later_is_a_moment() {
-        let mut open = Open::new(&diagnosis(&["cart"]), (5, 6), Vec::new(), std::iter::empty());
+        let mut open = Open::new(&diagnosis(&["cart"]), (5, 6), 7 * MINUTE, Vec::new(), std::iter::empty());
         open.learn(diagnosis(&["cart", "search"]), &Blames::new(), true);
         assert_eq!(open.incident.timeline.len(), 1);
         open.learn(diagnosis(&["search", "cart"]), &Blames::new(), true);

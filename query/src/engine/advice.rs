@@ -1,7 +1,7 @@
 //! Why a search found nothing: keys and services that nothing stored has, with those of like names, and logs that name
 //! no trace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use model::{Field, Level, Predicate, Reader, Signal, Test, TimeRange};
@@ -74,9 +74,15 @@ fn advice(
         let keys = work.snapshot.attribute_keys(signal, TimeRange::ALL, work.control)?;
         let fields = completion::fields(signal).map(|(name, _)| name.to_owned());
         let known: BTreeSet<String> = keys.into_keys().chain(fields).collect();
-        for key in named.keys {
+        for (key, level) in named.keys {
             let other = search::other_names(&key);
-            if !known.contains(&key) && !other.iter().any(|name| known.contains(name.as_ref())) {
+            let names: Vec<String> =
+                [key.clone()].into_iter().chain(other.iter().map(|name| name.to_string())).collect();
+            if advice.unknown.len() >= UNKNOWN_MAX || names.iter().any(|name| known.contains(name)) {
+                continue;
+            }
+            let stands = |name| Predicate::Attribute(level, name, Test::Exists);
+            if !may_be_stored(work, signal, Predicate::Or(names.into_iter().map(stands).collect()))? {
                 advice.unknown.push(Unknown { near: near(&key, &known), kind: "key", name: key });
             }
         }
@@ -86,10 +92,12 @@ fn advice(
         let mut known = work.snapshot.service_names(signal, TimeRange::ALL, work.control)?;
         known.extend(work.snapshot.value_counts(signal, TimeRange::ALL, surveyed, work.control)?.into_keys());
         for service in named.services.into_iter().filter(|service| !known.contains(service)) {
-            advice.unknown.push(Unknown { near: near(&service, &known), kind: "service", name: service });
+            let of_it = Predicate::Field(Field::Service, Test::Equals(service.clone()));
+            if advice.unknown.len() < UNKNOWN_MAX && !may_be_stored(work, signal, of_it)? {
+                advice.unknown.push(Unknown { near: near(&service, &known), kind: "service", name: service });
+            }
         }
     }
-    advice.unknown.truncate(UNKNOWN_MAX);
     if named.traces && signal == Signal::Logs {
         let predicate = Predicate::Field(Field::Trace, Test::Exists);
         let (found, cost) =
@@ -99,10 +107,17 @@ fn advice(
     Ok(advice)
 }
 
+/// Whether a row of any time matches, as far as there was time to look: the names that are known are of the newest rows.
+fn may_be_stored(work: &mut Work<'_>, signal: Signal, predicate: Predicate) -> Result<bool, QueryError> {
+    let scan = Scan { signal, range: TimeRange::ALL, predicate };
+    let (found, cost) = work.snapshot.newest(&scan, None, 1, None, work.control)?;
+    Ok(!found.is_empty() || cost.timed_out)
+}
+
 /// What a search names.
 #[derive(Debug, Default)]
 struct Named {
-    keys: BTreeSet<String>,
+    keys: BTreeMap<String, Level>,
     services: BTreeSet<String>,
     /// Whether it asks for a trace or a span.
     traces: bool,
@@ -114,7 +129,7 @@ impl Named {
         match predicate {
             Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| self.collect(part)),
             Predicate::Attribute(level, key, _) if *level != Level::Event => {
-                self.keys.insert(key.clone());
+                self.keys.insert(key.clone(), *level);
             }
             Predicate::Field(Field::Service, Test::Equals(name)) => {
                 self.services.insert(name.clone());

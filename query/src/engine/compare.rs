@@ -236,7 +236,7 @@ fn count(
 /// they are stored and are read at the end, once a pair.
 struct Pairs {
     /// By what the key begins with and whether it is stored text, by key, by value.
-    maps: HashMap<(&'static str, bool, String), HashMap<String, [u64; 2]>>,
+    maps: HashMap<(&'static str, bool), HashMap<String, HashMap<String, [u64; 2]>>>,
     count: usize,
     full: bool,
     memory: Memory,
@@ -286,9 +286,10 @@ impl Pairs {
         if value.len() > VALUE_BYTES_MAX || key.len() > VALUE_BYTES_MAX {
             return Ok(());
         }
-        // Keys are few beside values: only these are looked up without a copy.
-        let values = self.maps.entry((prefix, stored, key.to_owned())).or_default();
-        if let Some(counts) = values.get_mut(value) {
+        let keys = self.maps.entry((prefix, stored)).or_default();
+        let known = keys.get_mut(key);
+        let is_new = known.is_none();
+        if let Some(counts) = known.and_then(|values| values.get_mut(value)) {
             counts[side] += 1;
             return Ok(());
         }
@@ -297,17 +298,20 @@ impl Pairs {
             return Ok(());
         }
         self.count += 1;
-        self.memory.hold(value.len() + PAIR_BYTES)?;
+        let key_bytes = if is_new { key.len() + PAIR_BYTES } else { 0 };
+        self.memory.hold(key_bytes + value.len() + PAIR_BYTES)?;
         let mut counts = [0; 2];
         counts[side] = 1;
-        values.insert(value.to_owned(), counts);
+        keys.entry(key.to_owned()).or_default().insert(value.to_owned(), counts);
         Ok(())
     }
 
     /// What differs, and how many pairs were tested.
     fn differences(self, spans: [u64; 2]) -> (Vec<Difference>, usize) {
         let mut tested = Vec::new();
-        for ((prefix, stored, key), values) in self.maps {
+        let maps = self.maps.into_iter();
+        let keys = maps.flat_map(|(of, keys)| keys.into_iter().map(move |(key, values)| (of, key, values)));
+        for ((prefix, stored), key, values) in keys {
             let key = if stored { attributes::unquote(&key).into_owned() } else { key };
             let key = format!("{prefix}{key}");
             if TWICE.contains(&key.as_str()) {

@@ -145,6 +145,10 @@ fn row(
             return Ok(batch);
         }
     }
+    if work.is_late() {
+        let message = "the time limit passed before the row was found";
+        return Err(QueryError::Timeout(message.to_owned()));
+    }
     Err(missing(signal, id))
 }
 

@@ -3,7 +3,7 @@
 use model::{Reader, Signal, TraceId};
 use storage::{Control, Snapshot};
 
-use super::{Engine, Search};
+use super::{Engine, Search, trace_list};
 use crate::error::QueryError;
 use crate::otlp;
 use crate::rows::Stats;
@@ -12,6 +12,8 @@ use crate::rows::Stats;
 pub const EXPORT_ROWS_MAX: usize = 100_000;
 /// The most traces of one page.
 pub const EXPORT_TRACES_MAX: usize = 100;
+/// A page of traces ends with the one with which it is so large.
+const EXPORT_PAGE_BYTES: usize = 32 << 20;
 /// Records of one document, which is a line of a file.
 const DOCUMENT_ROWS: usize = 1_000;
 
@@ -92,16 +94,24 @@ impl Engine {
             return Err(QueryError::invalid(message));
         }
         let page = self.traces(reader, search).await?;
-        let mut exported = Exported::of_rows(Vec::new(), page.rows.len(), page.cursor, page.stats);
-        for summary in page.rows {
+        let count = page.rows.len();
+        let mut exported = Exported::of_rows(Vec::new(), count, page.cursor, page.stats);
+        let mut bytes = 0;
+        for (at, summary) in page.rows.into_iter().enumerate() {
             let id: TraceId = summary
                 .trace_id
                 .parse()
                 .map_err(|error: model::IdError| QueryError::Store(error.to_string()))?;
             let trace = self.export_trace(reader, id).await?;
+            bytes += trace.documents.iter().map(String::len).sum::<usize>();
             exported.documents.extend(trace.documents);
             exported.rows += trace.rows;
             exported.left_out.extend(trace.left_out.map(|what| format!("trace {id}: {what}")));
+            if bytes >= EXPORT_PAGE_BYTES && at + 1 < count {
+                exported.found = at + 1;
+                exported.cursor = Some(trace_list::cursor(summary.start, &summary.trace_id));
+                break;
+            }
         }
         Ok(exported)
     }

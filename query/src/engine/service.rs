@@ -103,7 +103,7 @@ pub(super) fn one(
         return Err(QueryError::NotFound(message));
     }
     if found.overflowed {
-        let reason = format!("more than {TOLD_APART_MAX} instances");
+        let reason = format!("more than {TOLD_APART_MAX} instances, or {VERSIONS_MAX} versions");
         stats.partial = Some(Partial { reason, covered_from: None, covered_to: None });
     }
     let graph = graph::graph(snapshot, question.range, control)?;
@@ -167,6 +167,7 @@ impl Found {
 
     fn see_version(&mut self, version: Option<String>, calls: &Split, time: i64) {
         if self.versions.len() >= VERSIONS_MAX && !self.versions.contains_key(&version) {
+            self.overflowed = true;
             return;
         }
         let (split, first, last) =

@@ -142,12 +142,12 @@ impl super::Engine {
     ) -> Result<Page<T>, QueryError> {
         let predicate = crate::search::parse(&search.q, signal)?;
         let scan = Scan { signal, range: search.range, predicate };
-        let search = search.clone();
+        let asked = search.clone();
         let budget = std::sync::Arc::clone(self.store.budget());
-        self.ask(reader, search.limit, move |snapshot, control| {
-            page(&mut Work::new(snapshot, control, &budget), &scan, &search, order, convert)
-        })
-        .await
+        let page = self.ask(reader, search.limit, move |snapshot, control| {
+            page(&mut Work::new(snapshot, control, &budget), &scan, &asked, order, convert)
+        });
+        self.watch.over(reader, signal.table(), &search.q, page).await
     }
 }
 

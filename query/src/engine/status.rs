@@ -16,8 +16,9 @@ use crate::error::QueryError;
 
 /// From when on a question is told among the slow ones.
 const SLOW: Duration = Duration::from_millis(200);
-/// How many slow questions are remembered.
+/// How many slow questions of a tenant are remembered, and of all.
 const SLOW_MAX: usize = 50;
+const SLOW_OF_ALL_MAX: usize = 2_000;
 /// How much of a question is remembered, in bytes.
 const TEXT_BYTES_MAX: usize = 2_000;
 /// How long services are counted in a sample.
@@ -179,7 +180,7 @@ pub struct CompactionStatus {
 }
 
 impl Watch {
-    /// Waits for a question, and remembers it if it took long.
+    /// Waits for a question, and remembers it if it took long, also where nobody waits for its end.
     pub(super) async fn over<T>(
         &self,
         reader: &Reader,
@@ -188,37 +189,60 @@ impl Watch {
         question: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
         let begun = Instant::now();
+        let error = Some("nobody waited for its end".to_owned());
+        let mut watched = Watched { watch: self, tenant: &reader.tenant, kind, text, begun, error };
         let answer = question.await;
-        let elapsed = begun.elapsed();
-        if elapsed >= SLOW {
-            self.remember(reader, kind, text, elapsed, answer.as_ref().err());
-        }
+        watched.error = answer.as_ref().err().map(ToString::to_string);
         answer
     }
 
     fn remember(
         &self,
-        reader: &Reader,
+        tenant: &TenantName,
         kind: &'static str,
         text: &str,
         elapsed: Duration,
-        error: Option<&QueryError>,
+        error: Option<String>,
     ) {
         let question = SlowQuestion {
             at: UnixNanos::now().to_string(),
             kind,
             text: text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            error: error.map(ToString::to_string),
+            error,
         };
         let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        slow.push_front((reader.tenant.clone(), question));
-        slow.truncate(SLOW_MAX);
+        let mut own = slow.iter().enumerate().filter(|(_, (of, _))| of == tenant);
+        if let Some((oldest, _)) = own.nth(SLOW_MAX - 1) {
+            slow.remove(oldest);
+        }
+        slow.push_front((tenant.clone(), question));
+        slow.truncate(SLOW_OF_ALL_MAX);
     }
 
     fn slow(&self, tenant: &TenantName) -> Vec<SlowQuestion> {
         let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
         slow.iter().filter(|(of, _)| of == tenant).map(|(_, question)| question.clone()).collect()
+    }
+}
+
+/// A question under way.
+struct Watched<'a> {
+    watch: &'a Watch,
+    tenant: &'a TenantName,
+    kind: &'static str,
+    text: &'a str,
+    begun: Instant,
+    error: Option<String>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let elapsed = self.begun.elapsed();
+        if elapsed < SLOW {
+            return;
+        }
+        self.watch.remember(self.tenant, self.kind, self.text, elapsed, self.error.take());
     }
 }
 
@@ -232,12 +256,14 @@ impl Engine {
 
     /// How the program is doing, and what is stored of the reader's tenant.
     pub async fn status(&self, reader: &Reader) -> Result<Status, QueryError> {
-        let storage = self.ask(reader, 0, |snapshot, control| {
+        let store = self.store.clone();
+        let looked = self.ask(reader, 0, move |snapshot, control| {
             let deadline = control.deadline.min(Instant::now() + LOOK_TIME);
-            stored(snapshot, &Control { deadline, ..control.clone() })
+            let storage = stored(snapshot, &Control { deadline, ..control.clone() })?;
+            let health = store.health();
+            Ok((storage, process(&health.memory), health))
         });
-        let storage = storage.await?;
-        let health = self.store.health();
+        let (storage, process, health) = looked.await?;
         let started = self.watch.started;
         Ok(Status {
             started: started.to_string(),
@@ -245,7 +271,7 @@ impl Engine {
             broken: self.store.broken(),
             ingest: self.watch.ingest.as_ref().map(|source| source(&reader.tenant)),
             storage,
-            process: process(&health.memory),
+            process,
             log: LogStatus {
                 files: health.log.files,
                 bytes: health.log.bytes,
@@ -412,16 +438,25 @@ mod tests {
     #[test]
     fn slow_questions_are_remembered_for_their_tenant_only_and_bounded() {
         let watch = Watch::default();
-        let reader = |name: &str| Reader::of(TenantName::new(name).unwrap());
+        let tenant = |name: &str| TenantName::new(name).unwrap();
         let long = "é".repeat(TEXT_BYTES_MAX);
+        watch.remember(&tenant("two"), "sql", "SELECT 1", SLOW, Some("30 s passed".to_owned()));
         for _ in 0..SLOW_MAX + 1 {
-            watch.remember(&reader("one"), "logs", &long, SLOW, None);
+            watch.remember(&tenant("one"), "logs", &long, SLOW, None);
         }
-        let error = QueryError::Timeout("30 s passed".to_owned());
-        watch.remember(&reader("two"), "sql", "SELECT 1", SLOW, Some(&error));
-        let one = watch.slow(&reader("one").tenant);
-        assert_eq!((one.len(), one[0].text.len(), one[0].elapsed_ms), (SLOW_MAX - 1, TEXT_BYTES_MAX, 200));
-        let two = watch.slow(&reader("two").tenant);
+        let one = watch.slow(&tenant("one"));
+        assert_eq!((one.len(), one[0].text.len(), one[0].elapsed_ms), (SLOW_MAX, TEXT_BYTES_MAX, 200));
+        let two = watch.slow(&tenant("two"));
         assert!(two[0].error.as_ref().is_some_and(|error| error.contains("30 s")), "{two:?}");
+    }
+
+    #[tokio::test]
+    async fn a_slow_question_that_nobody_waits_for_is_remembered() {
+        let (watch, reader) = (Watch::default(), Reader::of(TenantName::default()));
+        let forever =
+            watch.over(&reader, "logs", "timeout", std::future::pending::<Result<(), QueryError>>());
+        assert!(tokio::time::timeout(SLOW * 2, forever).await.is_err());
+        let slow = watch.slow(&reader.tenant);
+        assert!(slow[0].error.as_ref().is_some_and(|error| error.contains("nobody")), "{slow:?}");
     }
 }

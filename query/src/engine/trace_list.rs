@@ -48,6 +48,11 @@ impl Question {
     }
 }
 
+/// Where the page after a trace begins.
+pub(super) fn cursor(start: i64, trace_id: &str) -> String {
+    format!("{start}.{trace_id}")
+}
+
 fn cursor_key(text: &str) -> Result<Key, QueryError> {
     let key = text.split_once('.').and_then(|(start, id)| {
         let id: TraceId = id.parse().ok()?;
@@ -64,7 +69,7 @@ pub(super) fn list(work: &mut Work<'_>, question: &Question) -> Result<Page<Trac
     let mut newest = Newest::new(search, *before);
     newest.fill(work, &condition)?;
     let (rows, more) = newest.finish();
-    let cursor = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.start, last.trace_id));
+    let cursor = rows.last().filter(|_| more).map(|last| cursor(last.start, &last.trace_id));
     let mut page = Page { rows, cursor, stats: work.stats()?, total: None, facets: None, histogram: None };
     if let Some(aggregate) = aggregate {
         aggregate.finish(search, &mut page);

@@ -2,16 +2,19 @@
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header;
+use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
-use model::{Reader, TraceId};
+use model::Reader;
 use serde_json::json;
 
 use super::answer::Failure;
-use super::params::Params;
+use super::params::{Params, trace_id};
 use super::{Answer, SEARCH};
 use crate::engine::{EXPORT_TRACES_MAX, Engine, Exports};
 use crate::error::QueryError;
+
+/// Says what of a trace is not in the answer.
+const LEFT_OUT: HeaderName = HeaderName::from_static("causeway-left-out");
 
 /// A page of what a search finds. The documents stand in the answer as they are written.
 pub(super) async fn export(
@@ -57,11 +60,12 @@ pub(super) async fn trace(
     RawQuery(query): RawQuery,
 ) -> Answer {
     Params::read(query.as_deref(), &[])?;
-    let id: TraceId = id.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))?;
+    let id = trace_id(&id)?;
     let exported = engine.export_trace(&reader, id).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"trace-{id}.otlp.jsonl\"")),
     ];
-    Ok((headers, exported.documents.join("\n") + "\n").into_response())
+    let left_out = exported.left_out.map(|what| [(LEFT_OUT, what)]);
+    Ok((headers, left_out, exported.documents.join("\n") + "\n").into_response())
 }

@@ -8,21 +8,17 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use futures::stream;
-use model::{Reader, TraceId};
+use model::Reader;
 use serde_json::json;
 
 use super::Answer;
 use super::answer::{Failure, json_answer};
-use super::params::Params;
+use super::params::{Params, trace_id};
 use crate::engine::{DETAILS_MAX, Engine, Sought, Token};
 use crate::error::QueryError;
 
 /// The type of an outline: its form and version stand in its first bytes.
 const CONTENT_TYPE: &str = "application/vnd.causeway.outline";
-
-fn trace_id(text: &str) -> Result<TraceId, QueryError> {
-    text.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))
-}
 
 /// The outline that is asked about; `None` is that of all that is stored now.
 fn token(params: &Params) -> Result<Option<Token>, QueryError> {

@@ -1,6 +1,6 @@
 //! The parameters of a question. Every one is checked, and one that nobody knows is refused by name.
 
-use model::{Signal, TimeRange, UnixNanos};
+use model::{Signal, TimeRange, TraceId, UnixNanos};
 
 use crate::engine::{Completion, ContextQuestion, NEIGHBOURS_MAX, Neighbours, Search};
 use crate::error::QueryError;
@@ -11,6 +11,11 @@ const NEIGHBOURS_DEFAULT: usize = 10;
 
 /// Parameters by name.
 pub struct Params(Vec<(String, String)>);
+
+/// A trace's id in an address.
+pub(super) fn trace_id(text: &str) -> Result<TraceId, QueryError> {
+    text.parse().map_err(|error: model::IdError| QueryError::invalid(error.to_string()))
+}
 
 impl Params {
     /// Reads a query string that may have these parameters, each once.

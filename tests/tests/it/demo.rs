@@ -22,8 +22,6 @@ use crate::support::Home;
 const SERVICES: u64 = 14;
 /// The variable that names the faults of the long form, with commas between.
 const LIVE_FAULTS: &str = "CAUSEWAY_LIVE_FAULTS";
-/// How long the shop is healthy before: an operation needs five minutes of history.
-const HEALTHY: Duration = Duration::from_secs(480);
 /// Within which time an incident has to be open, with the right suspect first.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
 /// How long is waited between two looks.
@@ -88,28 +86,31 @@ fn a_fault_in_real_time_is_an_open_incident_within_two_minutes() {
     let label = |name: &str| {
         Fault::all().map(Fault::label).find(|label| label.name == name).expect("a fault of the demo")
     };
-    for label in names.split(',').map(label) {
-        let (incident, after) = broken(label);
+    // A shop waits more than it works: several live beside each other.
+    let shops: Vec<_> =
+        names.split(',').map(label).map(|label| (label, thread::spawn(|| broken(label)))).collect();
+    let mut wrong = Vec::new();
+    for (label, shop) in shops {
+        let (incident, after) = shop.join().expect("a shop lives");
         let first = &incident["suspects"][0];
-        announce(&format!("{}: an incident after {after:?}, first suspect {first}", label.name));
-        assert_eq!(
-            (&first["service"], &first["kind"]),
-            (&label.service.into(), &label.kind.into()),
-            "{incident}"
-        );
+        announce(&format!("{}: after {after:?} the first suspect is {first}", label.name));
+        if (&first["service"], &first["kind"]) != (&label.service.into(), &label.kind.into()) {
+            wrong.push((label.name, incident));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Lets a shop live and break: the open incident whose first suspect is right, and how long after the fault it was there;
-/// at the end of the time the incident that is there.
-fn broken(label: &Label) -> (Value, Duration) {
+/// Lets a shop live and break when it does by itself: the open incident whose first suspect is right, and how long after the
+/// fault it was there; at the end of the time the incident that is there.
+fn broken(label: &'static Label) -> (Value, Duration) {
     let home = Home::new();
     let data = home.data();
-    let (data, after) = (data.to_str().expect("the path is UTF-8"), format!("{}s", HEALTHY.as_secs()));
+    let data = data.to_str().expect("the path is UTF-8");
     let free = "127.0.0.1:0";
     let mut child = command()
         .args(["demo", "--data", data, "--listen", free, "--otlp-grpc", free, "--otlp-http", free])
-        .args(["--fault", label.name, "--after", &after])
+        .args(["--fault", label.name])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -133,6 +133,7 @@ impl Asked {
             range: self.range.range,
             service: (!self.service.is_empty()).then(|| self.service.clone()),
             baseline: self.vs.as_ref().map(|vs| vs.range),
+            ..Question::default()
         }
     }
 

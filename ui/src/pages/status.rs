@@ -17,6 +17,7 @@ use crate::pages::rows::ServiceMark;
 use crate::problem::{Problem, html};
 use crate::range::between;
 use crate::visit::{Frame, Section, Visit};
+use crate::zone;
 
 /// How many rows of what was received, and of what is stored by service, are shown.
 const SERVICES_MAX: usize = 100;
@@ -307,7 +308,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
     let seconds = process.cpu_s.map_or_else(|| "–".to_owned(), |cpu| quantity(cpu, "s"));
     let started = status.started.parse().map_or(UnixNanos(0), UnixNanos);
     vec![
-        ("Started", format!("{} UTC", Moment::to_second(started.0).text())),
+        ("Started", format!("{} {}", Moment::to_second(started.0).text(), zone::name())),
         ("Runs for", uptime(status)),
         ("Processor time", seconds),
         ("Processor on average", cpu),

@@ -28,8 +28,8 @@ use crate::address::{self, search, term};
 use crate::chart::{Tick, ticks};
 use crate::colour::Palette;
 use crate::format::{Moment, count, counted, duration};
-use crate::pages::respond;
 use crate::pages::rows::LogTable;
+use crate::pages::{apart, respond};
 use crate::params::BadParameter;
 use crate::problem::{Problem, html};
 use crate::tree::Tree;
@@ -141,7 +141,7 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit, id: &str) -> Result<Res
         Some(row) => detail(ui, reader, id, &outline, &shown.tree, row).await?,
         None => Vec::new(),
     };
-    html(&view(visit, ui.version, &shown, (slice, &rows), &detail, &choice)?)
+    html(&apart(|| view(visit, ui.version, &shown, (slice, &rows), &detail, &choice))?)
 }
 
 /// The rows that a view lists one by one, in its order.
@@ -207,7 +207,7 @@ async fn shown<'a>(
             Err(error) => return Err(error.into()),
         },
     };
-    let tree = Tree::of(&outline.rows);
+    let tree = apart(|| Tree::of(&outline.rows));
     Ok(Shown { outline, tree, chosen, found })
 }
 
@@ -238,7 +238,7 @@ async fn answer_part(ui: &Ui, reader: &Reader, visit: &Visit, id: &str) -> Resul
         let expected = format!("this outline has {}", counted(outline.rows.len() as u64, "row"));
         return Err(BadParameter::new("row", &row.to_string(), expected).into());
     }
-    let tree = Tree::of(&outline.rows);
+    let tree = apart(|| Tree::of(&outline.rows));
     let rows = detail(ui, reader, id, &outline, &tree, row).await?;
     let detail = Detail::new(&outline, &rows, &palette(&outline));
     html(&detail.ok_or_else(|| BadParameter::new("row", &row.to_string(), "a gap has no details"))?)

@@ -77,7 +77,7 @@ fn value() -> Value {
              "expected": 61.2e6, "unit": "ns", "start": at(0)},
             {"service": "checkout", "operation": "POST /checkout", "signal": "errors", "value": 0.34,
              "expected": 0.004, "unit": "1", "start": at(60)},
-            {"service": "frontend", "operation": "GET /", "signal": "rate", "value": 40.0,
+            {"service": "frontend", "operation": "GET /", "signal": "messages", "value": 40.0,
              "expected": 120.0, "unit": "1/min", "start": at(60)},
         ],
         "traffic_share": 0.34,

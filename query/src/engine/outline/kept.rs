@@ -62,7 +62,7 @@ impl Outlines {
     }
 
     /// Lets all go; whether there were any.
-    pub(super) fn clear(&self) -> bool {
+    pub(in crate::engine) fn clear(&self) -> bool {
         let mut entries = self.entries();
         let any = !entries.is_empty();
         entries.clear();

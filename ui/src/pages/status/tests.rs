@@ -120,6 +120,14 @@ fn everything_is_told_with_an_example_and_a_way_to_it() {
 }
 
 #[test]
+fn the_start_is_in_the_zone_of_the_reader() {
+    let page = zone::sync_within("Asia/Tokyo", || {
+        StatusPage::new(&checks::visit("/status"), "0.1.0", &status()).render().unwrap()
+    });
+    assert!(page.contains("2025-11-21 18:00:00 Asia/Tokyo"), "{page}");
+}
+
+#[test]
 fn a_store_that_nobody_writes_to_and_a_broken_one_say_so() {
     let bare =
         Status { ingest: None, broken: Some("an fsync failed"), slow_questions: Vec::new(), ..status() };

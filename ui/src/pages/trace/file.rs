@@ -19,9 +19,10 @@ use super::trace_id;
 use crate::Ui;
 use crate::address;
 use crate::format::Moment;
-use crate::pages::{kept, respond};
+use crate::pages::{apart, kept, respond};
 use crate::problem::Problem;
 use crate::visit::Visit;
+use crate::zone::{self, Zone};
 
 /// What shows it.
 const SCRIPT: &str = include_str!("../../../templates/trace-file.js");
@@ -67,7 +68,9 @@ pub(crate) async fn page(
     Path(id): Path<String>,
     visit: Visit,
 ) -> Response {
-    respond(answer(&ui, &reader, &visit, &id).await, &visit, &ui)
+    // The file is kept and sent to others: its times are UTC, whatever its first reader prefers.
+    let answer = zone::within(Zone::default(), answer(&ui, &reader, &visit, &id)).await;
+    respond(answer, &visit, &ui)
 }
 
 async fn answer(ui: &Ui, reader: &Reader, visit: &Visit, id: &str) -> Result<Response, Problem> {
@@ -78,7 +81,7 @@ async fn answer(ui: &Ui, reader: &Reader, visit: &Visit, id: &str) -> Result<Res
         policy: &POLICY,
         style: &STYLE,
         script: SCRIPT,
-        data: packed(&exported.documents),
+        data: apart(|| packed(&exported.documents)),
         source: format!("http://{}{}", visit.authority, address::trace(&id.to_string())),
         written: Moment::to_second(UnixNanos::now().0),
         version: ui.version,
