@@ -2,8 +2,8 @@
 //!
 //! A low priority alone does not do it: what takes telemetry sleeps and wakes thousands of times a second, and a thread
 //! that wakes waits until the one that runs has had its slice, however nice that is. So threads that answer questions rest
-//! while the store is busy: after some work they sleep for several times as long. Where the store has time to spare, they
-//! never do.
+//! while telemetry is taken: after some work each waits until all of them together have had no more than what telemetry
+//! leaves of the processors. Where the store has nothing to take, they never do.
 
 use std::cell::RefCell;
 use std::num::NonZero;
@@ -13,17 +13,21 @@ use std::time::{Duration, Instant};
 
 /// Over this time it is measured how busy the store is.
 const WINDOW: Duration = Duration::from_millis(200);
-/// It is busy if so many thousandths of that, for each processor, were spent encoding what came. Encoding is one part of
-/// seven of the work for each span, so that a seventh of the processors is then at work for telemetry: beside questions it
-/// does not get more before it is slower than alone. Waiting for a disk is no work.
-const BUSY_PERMILLE: u32 = 20;
-/// The most of that, as one thread encodes.
-const BUSY_PERMILLE_MAX: u32 = 400;
+/// All work for a row, for as long as encoding it takes, which is measured: that waits for no disk.
+const WORK_PER_ENCODING: f64 = 7.0;
+/// How much of what it was remains of the load in a window that has less: what comes in bursts is not over between them.
+const REMAINS: f64 = 0.7;
+/// Less of the processors is no load.
+const LOAD_MIN: f64 = 0.05;
+/// So much of the processors telemetry and questions have together. Were it all, telemetry that is slower beside questions
+/// would look like less telemetry.
+const ROOM: f64 = 0.7;
+/// What questions have of the processors however much comes.
+const SHARE_MIN: f64 = 0.125;
 /// Work after which a thread rests, and the longest that is known to be work and not sleep.
 const WORK_MIN: Duration = Duration::from_millis(3);
 const WORK_MAX: Duration = Duration::from_millis(200);
-/// How long it rests, for as long as it worked, and at most.
-const REST_PER_WORK: u32 = 4;
+/// The longest that a thread rests.
 const REST_MAX: Duration = Duration::from_millis(300);
 
 /// How busy a store is with what it is sent.
@@ -32,12 +36,14 @@ pub struct Pace(Mutex<Load>);
 
 #[derive(Debug)]
 struct Load {
-    /// When this window began, and how much was worked in it.
+    /// When this window began, and how much was encoded in it.
     window: Instant,
-    worked: Duration,
-    is_busy: bool,
-    /// Thousandths of a window that are much.
-    busy_permille: u32,
+    encoded: Duration,
+    processors: f64,
+    /// How much of the processors telemetry takes.
+    load: f64,
+    /// Until when what questions worked so far takes up their share.
+    taken_until: Instant,
 }
 
 thread_local! {
@@ -48,14 +54,7 @@ thread_local! {
 impl Default for Pace {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        let processors = u32::try_from(processors).unwrap_or(u32::MAX);
-        let busy_permille = BUSY_PERMILLE.saturating_mul(processors).min(BUSY_PERMILLE_MAX);
-        Self(Mutex::new(Load {
-            window: Instant::now(),
-            worked: Duration::ZERO,
-            is_busy: false,
-            busy_permille,
-        }))
+        Self(Mutex::new(Load::new(processors, Instant::now())))
     }
 }
 
@@ -64,31 +63,47 @@ impl Pace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does work for telemetry, and counts how long it took.
-    pub(crate) fn work<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Encodes telemetry, and counts how long it took.
+    pub(crate) fn encode<T>(&self, encode: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
-        let made = work();
+        let made = encode();
         let now = Instant::now();
         let mut load = self.load();
         load.look(now);
-        load.worked += now.saturating_duration_since(begun);
+        load.encoded += now.saturating_duration_since(begun);
         made
-    }
-
-    fn is_busy(&self, now: Instant) -> bool {
-        self.load().look(now)
     }
 }
 
 impl Load {
-    /// Whether it is busy, by the last window that is over.
-    fn look(&mut self, now: Instant) -> bool {
+    fn new(processors: usize, now: Instant) -> Self {
+        let (encoded, processors) = (Duration::ZERO, processors as f64);
+        Self { window: now, encoded, processors, load: 0.0, taken_until: now }
+    }
+
+    /// Tells the load anew when a window is over.
+    fn look(&mut self, now: Instant) {
         let window = now.saturating_duration_since(self.window);
-        if window >= WINDOW {
-            self.is_busy = self.worked * 1000 > window * self.busy_permille;
-            (self.window, self.worked) = (now, Duration::ZERO);
+        if window < WINDOW {
+            return;
         }
-        self.is_busy
+        let encoded = self.encoded.as_secs_f64() / window.as_secs_f64();
+        let windows = window.as_secs_f64() / WINDOW.as_secs_f64();
+        self.load = (encoded * WORK_PER_ENCODING / self.processors).max(self.load * REMAINS.powf(windows));
+        (self.window, self.encoded) = (now, Duration::ZERO);
+    }
+
+    /// How long a thread that worked has to rest.
+    fn rest_of(&mut self, worked: Duration, now: Instant) -> Duration {
+        self.look(now);
+        if self.load < LOAD_MIN {
+            return Duration::ZERO;
+        }
+        let share = (ROOM - self.load).max(SHARE_MIN);
+        let taken_until = self.taken_until.max(now) + worked.div_f64(share * self.processors);
+        self.taken_until = taken_until.min(now + REST_MAX);
+        // What it worked has passed already.
+        self.taken_until.saturating_duration_since(now).saturating_sub(worked)
     }
 }
 
@@ -109,8 +124,9 @@ pub fn rest() {
             return;
         }
         // Longer ones slept, and begin now.
-        if worked <= WORK_MAX && pace.is_busy(now) {
-            thread::sleep((worked * REST_PER_WORK).min(REST_MAX));
+        if worked <= WORK_MAX {
+            let rest = pace.load().rest_of(worked, now);
+            thread::sleep(rest);
         }
         *since = Instant::now();
     });
@@ -120,27 +136,63 @@ pub fn rest() {
 mod tests {
     use super::*;
 
+    /// Loads of windows in which so many milliseconds were encoded, on two processors.
+    fn loads(encoded: &[u64]) -> (Load, Vec<f64>, Instant) {
+        let mut now = Instant::now();
+        let mut load = Load::new(2, now);
+        let mut loads = Vec::new();
+        for ms in encoded {
+            load.encoded += Duration::from_millis(*ms);
+            now += WINDOW;
+            load.look(now);
+            loads.push((load.load * 1000.0).round() / 1000.0);
+        }
+        (load, loads, now)
+    }
+
     #[test]
-    fn a_store_is_busy_that_works_much_of_the_time() {
-        let begun = Instant::now();
-        let ms = |ms: u64| begun + Duration::from_millis(ms);
-        let mut load = Load { window: begun, worked: Duration::ZERO, is_busy: false, busy_permille: 120 };
-        assert!(!load.look(ms(1000)));
-        load.worked += Duration::from_millis(30);
+    fn the_load_rises_at_once_and_falls_slowly() {
+        let check = |encoded: &[u64], expected: &[f64]| assert_eq!(loads(encoded).1, expected, "{encoded:?}");
+        check(&[0, 20, 40, 10, 0], &[0.0, 0.35, 0.7, 0.49, 0.343]);
+        let (mut load, _, now) = loads(&[40]);
+        load.encoded = Duration::from_millis(50);
         // Before the window is over nothing is known.
-        assert!(!load.look(ms(1100)));
-        assert!(load.look(ms(1200)));
-        load.worked += Duration::from_millis(5);
-        assert!(load.look(ms(1390)));
-        assert!(!load.look(ms(1400)));
+        load.look(now + WINDOW / 2);
+        assert!((load.load - 0.7).abs() < 1e-9);
+        load.look(now + WINDOW * 10);
+        assert!(load.load < 0.1, "{}", load.load);
+    }
+
+    #[test]
+    fn questions_together_get_what_is_left() {
+        let worked = Duration::from_millis(6);
+        let check = |encoded: u64, expected: [u128; 3]| {
+            let (mut load, _, now) = loads(&[encoded]);
+            let rests = [0, 0, 0].map(|_| load.rest_of(worked, now).as_millis());
+            assert_eq!(rests, expected, "{encoded}");
+        };
+        // An eighth of two processors, a half of them, and all: one thread alone is less than that.
+        check(57, [18, 42, 66]);
+        check(11, [0, 5, 11]);
+        check(1, [0, 0, 0]);
+        // What was not taken is not kept, and nobody rests for ever.
+        let (mut load, _, now) = loads(&[57]);
+        let later = now + WINDOW / 2;
+        assert_eq!(
+            [load.rest_of(worked, now), load.rest_of(worked, later)].map(|rest| rest.as_millis()),
+            [18, 18]
+        );
+        (0..50).for_each(|_| drop(load.rest_of(worked, later)));
+        assert_eq!(load.rest_of(worked, later), REST_MAX - worked);
     }
 
     #[test]
     fn only_threads_that_give_way_rest() {
         let pace = Arc::new(Pace::default());
-        let busy = |is_busy: bool| {
+        let busy = |part: f64| {
             let mut load = pace.load();
-            (load.window, load.worked, load.is_busy) = (Instant::now(), Duration::ZERO, is_busy);
+            (load.window, load.encoded, load.load) = (Instant::now(), Duration::ZERO, part);
+            load.processors = 1.0;
         };
         let slept = |gives: bool| {
             let pace = Arc::clone(&pace);
@@ -155,10 +207,10 @@ mod tests {
             };
             thread::spawn(work).join().unwrap()
         };
-        busy(true);
-        assert!(slept(true) >= WORK_MIN * REST_PER_WORK);
+        busy(1.0);
+        assert!(slept(true) >= WORK_MIN * 7);
         assert!(slept(false) < WORK_MIN);
-        busy(false);
+        busy(0.0);
         assert!(slept(true) < WORK_MIN);
     }
 }

@@ -310,7 +310,7 @@ impl Store {
         }
         let frame = Frame { tenant, arrival: UnixNanos::now(), batch };
         let encode = || shared.options.timings.time(Step::Encode, || frame.encode());
-        let payload = shared.pace.work(encode)?;
+        let payload = shared.pace.encode(encode)?;
         let (done, durable) = oneshot::channel();
         let answer = frame.batch.answer.clone();
         // The claim goes along: should this future be dropped, the request still ends one way or the other.

@@ -58,7 +58,8 @@ pub struct Endpoints {
     pub otlp_http: SocketAddr,
 }
 
-/// The headers of every answer of the page's listener: no other origin, no inline script or style, no frame.
+/// The headers of every answer of the page's listener that has none of its own: no other origin, no inline script or style,
+/// no frame.
 pub const SECURITY_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (
         CONTENT_SECURITY_POLICY,

@@ -85,13 +85,15 @@ pub(crate) enum Stage {
     Live,
     /// Lighthouse on every page.
     Lighthouse,
+    /// The page of large traces, timed.
+    Traces,
     /// Licences, sources and duplicates of the dependencies.
     Audit,
 }
 
 use Stage::{
     Accuracy, Audit, Browser, Build, Damage, Decode, Deploy, Docs, Format, Hostile, Images, Install, Kill,
-    Lighthouse, Lint, Live, Node, Power, Python, Spelling, Test,
+    Lighthouse, Lint, Live, Node, Power, Python, Spelling, Test, Traces,
 };
 
 impl Stage {
@@ -102,7 +104,7 @@ impl Stage {
 
     /// What `cargo xtask long` runs.
     pub(crate) const LONG: &[Stage] =
-        &[Build, Accuracy, Lighthouse, Live, Hostile, Decode, Kill, Damage, Power, Audit];
+        &[Build, Accuracy, Lighthouse, Traces, Live, Hostile, Decode, Kill, Damage, Power, Audit];
 
     /// What `cargo xtask images` runs.
     pub(crate) const IMAGES: &[Stage] = &[Build, Images];
@@ -130,6 +132,7 @@ impl Stage {
             Accuracy => "accuracy",
             Live => "live",
             Lighthouse => "lighthouse",
+            Traces => "traces",
             Audit => "audit",
         }
     }
@@ -165,6 +168,7 @@ impl Stage {
                 "faults of the demo in real time: open incidents within two minutes, the right suspect first"
             }
             Lighthouse => "every page at least 95 for speed, and 100 for accessibility and best practices",
+            Traces => "the page of traces of 10,000, 100,000 and 1,000,000 spans in Chromium, timed",
             Audit => "licences, sources and duplicates of the dependencies",
         }
     }
@@ -198,6 +202,7 @@ impl Stage {
                 | Accuracy
                 | Live
                 | Lighthouse
+                | Traces
         )
     }
 
@@ -225,7 +230,8 @@ impl Stage {
             Decode => decode(),
             Accuracy => accuracy(),
             Live => long("demo::a_fault_in_real_time", LIVE_FAULTS),
-            Lighthouse => run(&mut browser_script("lighthouse")?),
+            Lighthouse => run(&mut browser_script("lighthouse/run.js")?),
+            Traces => run(&mut browser_script("browser/trace-bench.js")?),
             Audit => audit(),
         }
     }
@@ -292,13 +298,14 @@ fn node(script: &str, packages: &Path) -> Result<Command> {
 
 /// The browser test on the program that was built.
 fn browser() -> Result<Command> {
-    browser_script("browser")
+    browser_script("browser/run.js")
 }
 
-/// What a folder of the clients does with a browser and the program that was built.
-fn browser_script(folder: &str) -> Result<Command> {
+/// What a script of the clients does with a browser and the program that was built; its packages are those of its folder.
+fn browser_script(script: &str) -> Result<Command> {
     let chromium = install::chromium()?;
-    let mut command = node(&format!("{folder}/run.js"), &install::node(folder)?)?;
+    let folder = script.split_once('/').map_or(script, |(folder, _)| folder);
+    let mut command = node(script, &install::node(folder)?)?;
     command.arg(program()?).env("CHROMIUM", chromium);
     Ok(command)
 }

@@ -232,11 +232,14 @@ fn count(
     Ok(spans)
 }
 
+/// How often each value of a key stands on either side.
+type Counts = HashMap<String, [u64; 2]>;
+
 /// Pairs of key and value with how many spans of each side have them. Keys and values of attributes stand here as
 /// they are stored and are read at the end, once a pair.
 struct Pairs {
     /// By what the key begins with and whether it is stored text, by key, by value.
-    maps: HashMap<(&'static str, bool), HashMap<String, HashMap<String, [u64; 2]>>>,
+    maps: HashMap<(&'static str, bool), HashMap<String, Counts>>,
     count: usize,
     full: bool,
     memory: Memory,

@@ -1,8 +1,8 @@
 "use strict";
 // The pages as Lighthouse scores them: `run.js PATH/TO/causeway`.
 //
-// A small shop's telemetry is sent, and each page is loaded once by a desktop browser whose network and processor
-// Lighthouse makes slower. A line is printed for each page as it comes; below it, what cost a page its goal.
+// A small shop's telemetry is sent, and to another server one with an incident; each page is loaded once by a desktop browser
+// whose network and processor Lighthouse makes slower. A line is printed for each page as it comes; below it, what cost a page its goal.
 
 const { accessSync, constants } = require("node:fs");
 const { join } = require("node:path");
@@ -10,6 +10,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const { pathToFileURL } = require("node:url");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
+const { withIncident } = require("../browser/broken.js");
 const { shop } = require("../browser/shop.js");
 
 /** The categories, each with its heading and the least score. */
@@ -31,7 +32,6 @@ const ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable
 function pages(failing) {
   return [
     "/",
-    "/incidents",
     "/explain",
     "/services",
     "/services/payment",
@@ -49,6 +49,11 @@ function pages(failing) {
     "/start",
     "/preferences",
   ];
+}
+
+/** Those where an incident is open. */
+function pagesOf(incident) {
+  return ["/", "/incidents", `/incidents/${incident.id}`, "/explain?t=now-5m"];
 }
 
 /** A package that has no other form than a module; `import` itself does not look into NODE_PATH. */
@@ -157,19 +162,23 @@ async function main() {
   }
   const checks = new Checks();
   const telemetry = shop(Date.now());
-  const everything = async (server) => {
+  const measure = async (score, server, addresses) => {
+    for (const page of addresses) {
+      const url = `${server.http}${page}`;
+      await checks.group(page, async () => checkPage(checks, page, url, await score(url)));
+    }
+  };
+  const ofShop = (score) => async (server) => {
     await send(server, telemetry);
-    await withLighthouse(async (score) => {
-      console.log(`desktop, the pages of ${binary}`);
-      console.log(line("page", GOALS.map(([, name]) => name)));
-      for (const page of pages(telemetry.failingTrace)) {
-        const url = `${server.http}${page}`;
-        await checks.group(page, async () => checkPage(checks, page, url, await score(url)));
-      }
-    });
+    await measure(score, server, pages(telemetry.failingTrace));
   };
   await checks.group("lighthouse", () =>
-    withDirectory((directory) => withCauseway(binary, join(directory, "data"), checks, everything)),
+    withLighthouse(async (score) => {
+      console.log(`desktop, the pages of ${binary}`);
+      console.log(line("page", GOALS.map(([, name]) => name)));
+      await withDirectory((directory) => withCauseway(binary, join(directory, "data"), checks, ofShop(score)));
+      await withIncident(binary, checks, (server, incident) => measure(score, server, pagesOf(incident)));
+    }),
   );
   checks.close();
 }
