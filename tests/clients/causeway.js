@@ -20,22 +20,22 @@ async function withDirectory(body) {
   }
 }
 
-/** Runs `body` with a server on `data`; the server must then end cleanly. */
-async function withCauseway(binary, data, checks, body) {
-  const server = await start(binary, data);
+/** Runs `body` with a server on `data`, at a port of its own or at `port`; the server must then end cleanly. */
+async function withCauseway(binary, data, checks, body, port = 0) {
+  const server = await start(binary, data, port);
   try {
-    await body(server);
+    await body(server, data);
     checks.equal("exit status of causeway after SIGTERM", await server.stop(), 0);
   } finally {
     server.process.kill("SIGKILL");
   }
 }
 
-async function start(binary, data) {
+async function start(binary, data, port) {
   const free = "127.0.0.1:0";
   const child = spawn(
     binary,
-    ["serve", "--data", data, "--listen", free, "--otlp-grpc", free, "--otlp-http", free],
+    ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--otlp-grpc", free, "--otlp-http", free],
     { stdio: ["ignore", "ignore", "pipe"], env: withoutSettings(process.env) },
   );
   const exit = new Promise((resolve) => child.on("exit", (code, name) => resolve(code ?? name)));
@@ -97,4 +97,17 @@ async function ask(url, body) {
   return JSON.parse(text);
 }
 
-module.exports = { withDirectory, withCauseway, ask };
+/** Sends a trace as an exporter does: again, where there was no room. */
+async function send(server, trace) {
+  for (const [path, body] of trace.requests()) {
+    const request = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    for (;;) {
+      const answer = await fetch(`${server.otlp}${path}`, request);
+      if (answer.ok) break;
+      if (![429, 503].includes(answer.status)) throw new Error(`${answer.status} from ${path}: ${await answer.text()}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+module.exports = { withDirectory, withCauseway, ask, send };

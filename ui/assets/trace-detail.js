@@ -3,7 +3,7 @@
 
 import { ask, enhance } from "./main.js";
 import { rfc3339 } from "./times.js";
-import { ofOperation } from "./trace-find.js";
+import { isWhole, ofOperation } from "./trace-find.js";
 import { count } from "./trace-format.js";
 import { element } from "./trace-grid.js";
 
@@ -46,8 +46,10 @@ export class Details {
   enrich(aside) {
     enhance(aside);
     this.#filter(aside);
+    const { service, name } = aside.dataset;
+    if (name === undefined || !isWhole(service) || !isWhole(name)) return;
     this.#common(aside);
-    if (aside.dataset.name !== undefined) this.#compare(aside);
+    this.#compare(aside);
   }
 
   #filter(aside) {
@@ -74,7 +76,6 @@ export class Details {
 
   /** A button beside each value that can be searched for: how common it is among spans of the same operation. */
   #common(aside) {
-    if (aside.dataset.name === undefined) return;
     for (const link of aside.querySelectorAll(".attributes .acts a")) {
       const term = new URL(link.href).searchParams.get("q");
       if (term === null) continue;

@@ -6,8 +6,11 @@ import { FAILED, LOG, SPAN, levelOf, sortOf } from "./trace-outline.js";
 const TERM = /\s*(service|name|status|kind):(?:"((?:[^"\\]|\\["\\])*)"|([\w.-]+))(?=\s|$)/y;
 const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
 const WORDS = new Set(["AND", "OR", "NOT"]);
-/** Names are cut after so many bytes, and what is cut cannot be compared. */
-const NAME_BYTES_MAX = 256;
+/** Names are cut after 256 bytes, or up to three earlier where a letter would be; what is cut cannot be compared. */
+const WHOLE_BYTES_MAX = 252;
+
+/** Whether a name is whole, so that it can be searched for. @param {string} name */
+export const isWhole = (name) => new TextEncoder().encode(name).length <= WHOLE_BYTES_MAX;
 
 /** The search for the spans of an operation. @param {string} service @param {string} name */
 export function ofOperation(service, name) {
@@ -46,7 +49,7 @@ function parse(q) {
 }
 
 function test({ services, names, service, name, flags }, key, value) {
-  if (new TextEncoder().encode(value).length >= NAME_BYTES_MAX) return null;
+  if (!isWhole(value)) return null;
   if (key === "kind") {
     const kind = KINDS.indexOf(value);
     return kind < 0 ? null : (row) => levelOf(flags[row]) === kind;

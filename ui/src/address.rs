@@ -2,23 +2,32 @@
 
 use std::fmt;
 
+/// The longest value in the address of a link that rows make out of their names, in bytes: a query of two names of 500.
+/// What is longer has no link, since pages grow by it with every row, and no address may be as long as a name can be.
+const VALUE_BYTES_MAX: usize = 1_000;
+/// The longest key of an attribute that is searched for, in bytes.
+const KEY_BYTES_MAX: usize = 256;
+
 /// An address under construction.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     text: String,
     asked: bool,
+    /// Whether each value may be part of a link.
+    fits: bool,
 }
 
 impl Address {
     /// A path of the program's own, without a query.
     pub(crate) fn new(path: impl Into<String>) -> Self {
-        Self { text: path.into(), asked: false }
+        Self { text: path.into(), asked: false, fits: true }
     }
 
     /// Adds a name to the path, before any parameter.
     pub(crate) fn below(mut self, name: &str) -> Self {
         self.text.push('/');
         encode(&mut self.text, name);
+        self.fits &= fits(name);
         self
     }
 
@@ -30,6 +39,7 @@ impl Address {
             self.text.push('=');
             encode(&mut self.text, value);
             self.asked = true;
+            self.fits &= fits(value);
         }
         self
     }
@@ -41,6 +51,12 @@ impl Address {
         self.text.push('=');
         self.asked = true;
         self
+    }
+
+    /// Ends the address of a link that is made of names; empty where one of them is too long to lead anywhere, so that
+    /// its text stands alone.
+    pub(crate) fn link(self) -> String {
+        if self.fits { self.text } else { String::new() }
     }
 
     /// Adds the place on the page and ends the address.
@@ -57,17 +73,22 @@ impl fmt::Display for Address {
     }
 }
 
-/// The address of a search.
-pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
-    Address::new("/search").with("tab", tab).with("q", q).with("t", t).to_string()
+/// Whether a value may be part of a link.
+pub(crate) fn fits(value: &str) -> bool {
+    value.len() <= VALUE_BYTES_MAX
 }
 
-/// The address of a service's page.
+/// The address of a search; empty where its query is too long for a link.
+pub(crate) fn search(tab: &str, q: &str, t: &str) -> String {
+    Address::new("/search").with("tab", tab).with("q", q).with("t", t).link()
+}
+
+/// The address of a service's page; empty where its name is too long for a link.
 pub(crate) fn service(service: &query::rows::Service, t: &str) -> String {
     let address = Address::new("/services").below(&service.name);
     let address = address.with("namespace", service.namespace.as_deref().unwrap_or_default());
     let address = address.with("environment", service.environment.as_deref().unwrap_or_default());
-    if t.is_empty() { address.with_empty("t").to_string() } else { address.with("t", t).to_string() }
+    if t.is_empty() { address.with_empty("t").link() } else { address.with("t", t).link() }
 }
 
 /// The address of a trace.
@@ -129,10 +150,11 @@ pub(crate) fn and(q: &str, term: &str) -> String {
     }
 }
 
-/// Whether an attribute's key can be written in the search language as it is.
+/// Whether an attribute's key can be written in the search language as it is, and is short enough to stand in a link.
 pub(crate) fn is_key(key: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@".contains(&byte);
-    key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && key.bytes().all(plain)
+    let begins = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    begins && key.len() <= KEY_BYTES_MAX && key.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -145,6 +167,18 @@ mod tests {
         assert_eq!(search("logs", "", "now-1h"), "/search?tab=logs&t=now-1h");
         assert_eq!(trace_at("ab", "cd"), "/traces/ab?span=cd#s-cd");
         assert_eq!(trace("../x\"").to_string(), "/traces/..%2Fx%22");
+    }
+
+    #[test]
+    fn what_is_too_long_has_no_link() {
+        let name = |bytes: usize| "a".repeat(bytes);
+        let (longest, long) = (name(VALUE_BYTES_MAX), name(VALUE_BYTES_MAX + 1));
+        assert!(fits(&longest) && !fits(&long));
+        assert_eq!(search("logs", &longest, ""), format!("/search?tab=logs&q={longest}"));
+        assert_eq!(search("logs", &term("service", &longest), ""), "");
+        assert_eq!(Address::new("/services").below(&long).with("t", "now-1h").link(), "");
+        assert_eq!(Address::new("/a").with("b", &long).to_string().len(), "/a?b=".len() + long.len());
+        assert!(is_key(&name(KEY_BYTES_MAX)) && !is_key(&name(KEY_BYTES_MAX + 1)));
     }
 
     #[test]

@@ -5,12 +5,16 @@ use query::rows::Attributes;
 use serde_json::Value;
 
 use crate::address::{and, is_key, search, term};
-use crate::format::first_line;
+use crate::format::{cut, first_line};
 
 /// From how many characters on a value is folded.
 const FOLDED_CHARS_MIN: usize = 240;
 /// How much of a folded value is seen.
 const FOLD_CHARS: usize = 100;
+/// How much of a key is said once more, in characters.
+const KEY_CHARS_MAX: usize = 80;
+/// How much of a key or value stands in a table of many rows, in characters.
+pub(crate) const SHORT_CHARS_MAX: usize = 2_000;
 
 /// Attributes of one level.
 #[derive(Debug, Template)]
@@ -33,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) fold: Option<String>,
     /// The search for rows that have it too.
     pub(crate) href: Option<String>,
+    /// Whether the value is not all of it, so that it cannot be copied.
+    pub(crate) is_cut: bool,
 }
 
 /// What sort of row the attributes belong to, which decides how a search names them.
@@ -54,6 +60,16 @@ impl AttributeList {
         let entries = attributes.iter().map(|(key, value)| Entry::new(level, key, value)).collect();
         Self { title, entries }
     }
+
+    /// The same with no more of each key and value than stands in a table of many rows.
+    pub(crate) fn shortened(mut self) -> Self {
+        for entry in &mut self.entries {
+            entry.is_cut = entry.value.chars().nth(SHORT_CHARS_MAX).is_some();
+            entry.value = cut(&entry.value, SHORT_CHARS_MAX);
+            entry.key = cut(&entry.key, SHORT_CHARS_MAX);
+        }
+        self
+    }
 }
 
 impl Entry {
@@ -63,14 +79,19 @@ impl Entry {
         // A short list or map stands on one line.
         let flat = if value.is_array() || value.is_object() { value.to_string() } else { text.clone() };
         if flat.chars().nth(FOLDED_CHARS_MIN).is_none() && !flat.contains('\n') {
-            return Self { key: key.to_owned(), value: flat, fold: None, href };
+            return Self { href, ..Self::own(key, flat) };
         }
-        Self { key: key.to_owned(), value: text, fold: Some(first_line(&flat, FOLD_CHARS)), href }
+        Self { fold: Some(first_line(&flat, FOLD_CHARS)), href, ..Self::own(key, text) }
     }
 
     /// An entry of the row itself that is no attribute.
     pub(crate) fn own(key: &str, value: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), value: value.into(), fold: None, href: None }
+        Self { key: key.to_owned(), value: value.into(), fold: None, href: None, is_cut: false }
+    }
+
+    /// As much of the key as is said of what can be done with the value.
+    pub(crate) fn short_key(&self) -> String {
+        short_key(&self.key)
     }
 }
 
@@ -86,7 +107,12 @@ fn href(level: Level, key: &str, value: &Value, text: &str) -> Option<String> {
         Level::Resource(tab) => (tab, format!("resource.{key}")),
         Level::Plain => return None,
     };
-    Some(search(tab, &and("", &term(&key, text)), ""))
+    Some(search(tab, &and("", &term(&key, text)), "")).filter(|href| !href.is_empty())
+}
+
+/// As much of a key as is said once more beside it.
+pub(crate) fn short_key(key: &str) -> String {
+    cut(key, KEY_CHARS_MAX)
 }
 
 /// The fields of the search language that hide an attribute of the same name.
@@ -154,9 +180,22 @@ mod tests {
             (Level::Span, "odd key", json!("a"), None),
             (Level::Span, "list", json!([1]), None),
             (Level::Plain, "a", json!("b"), None),
+            (Level::Span, "a".repeat(300).as_str(), json!("b"), None),
         ] {
             assert_eq!(Entry::new(level, key, &value).href.as_deref(), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn tables_of_many_rows_have_the_beginnings_of_long_values() {
+        let (key, value) = ("k".repeat(70_000), "é".repeat(SHORT_CHARS_MAX + 1));
+        let entries = vec![Entry::own(&key, value), Entry::own("b", "c")];
+        let list = AttributeList { title: "Attributes", entries }.shortened();
+        let lengths = list.entries.iter().map(|entry| (entry.value.chars().count(), entry.is_cut));
+        assert_eq!(lengths.collect::<Vec<_>>(), [(SHORT_CHARS_MAX + 1, true), (1, false)]);
+        assert_eq!(list.entries[0].short_key(), format!("{}…", "k".repeat(KEY_CHARS_MAX)));
+        let page = list.render().unwrap();
+        assert!(page.len() < 20_000 && page.matches("data-copy").count() == 1, "{page}");
     }
 
     #[test]

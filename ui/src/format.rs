@@ -184,6 +184,14 @@ pub(crate) fn first_line(text: &str, chars_max: usize) -> String {
     out
 }
 
+/// The beginning of a text as it is; what is left out is marked.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A time to the second in the page's zone: `2026-05-04 10:00:00`.
 pub(crate) fn date_time(nanos: i64) -> String {
     written(nanos, "%Y-%m-%d %H:%M:%S")

@@ -10,6 +10,7 @@
 mod visit;
 mod preferences;
 mod params;
+mod named;
 mod zone;
 mod range;
 mod selection;

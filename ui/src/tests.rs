@@ -151,11 +151,11 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
             200,
             "500 ms and longer",
         ),
-        ("/services/none?t=", 404, "No span of none in this time"),
+        ("/services/none?t=", 404, "No span of <bdi>none</bdi> in this time"),
         ("/services/payment?t=&sel=1..2,x", 400, "100ms..2s"),
-        ("/map?t=", 200, "Map around payment"),
+        ("/map?t=", 200, "Map around <bdi>payment</bdi>"),
         ("/map?t=&hops=all", 200, "1 node, 0 edges"),
-        ("/map?t=&service=none", 200, "Nothing is known around none"),
+        ("/map?t=&service=none", 200, "Nothing is known around <bdi>none</bdi>"),
         ("/compare", 200, "What should be compared?"),
         (
             "/compare?sel=2025-11-21T09:00:00Z..2025-11-21T09:05:00Z&vs=2025-11-21T08:30:00Z..2025-11-21T09:10:00Z",
@@ -174,6 +174,14 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
         ("/sql?q=SELECT%20FROM", 400, "This query is not right"),
         ("/sql/words", 200, "service_name"),
         ("/sql/rows.txt", 404, "no page"),
+        ("/sql/%ff", 400, "UTF-8"),
+        ("/services/%ff", 400, "UTF-8"),
+        ("/services/pay%20ment?t=", 404, "No span of <bdi>pay ment</bdi>"),
+        ("/incidents/%ff", 400, "<dt>Parameter</dt><dd><code>incident</code>"),
+        ("/traces/%ff", 400, "aria-label=\"Pages\""),
+        ("/traces/%ff/detail", 400, "UTF-8"),
+        ("/traces/%c3%28/file", 400, "UTF-8"),
+        ("/traces/xyz", 400, "32 hexadecimal digits"),
     ] {
         let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
         let response = router.clone().oneshot(request).await.unwrap();

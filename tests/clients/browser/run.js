@@ -10,8 +10,11 @@ const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
+const { checkAddresses } = require("./addresses.js");
 const { checkFile } = require("./file.js");
+const { checkGoneAway } = require("./gone.js");
 const { checkIncidents } = require("./incident.js");
+const { checkLimits } = require("./limits.js");
 const { checkPages } = require("./pages.js");
 const { checkSearchPages } = require("./search.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
@@ -276,6 +279,9 @@ async function main() {
       }
       await checkFile(browser, server, checks, failing);
       await checkIncidents(browser, asked.binary, checks);
+      await checkLimits(browser, asked.binary, checks);
+      await checkAddresses(browser, asked.binary, checks);
+      await checkGoneAway(browser, asked.binary, checks);
       // Last, since it sends traces of its own.
       await checkTraces(browser, server, checks);
     });

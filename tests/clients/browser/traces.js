@@ -22,7 +22,7 @@ class Maker {
   }
 
   /** Adds a span and returns its id. */
-  span(service, name, parent, from, to, { error, id, kind = "internal", events = [] } = {}) {
+  span(service, name, parent, from, to, { error, id, kind = "internal", events = [], attributes = [] } = {}) {
     const spanId = id ?? hex(this.spans.length + 1, 16);
     this.spans.push([
       service,
@@ -34,7 +34,7 @@ class Maker {
         kind: KINDS[kind],
         startTimeUnixNano: this.nanos(from),
         endTimeUnixNano: this.nanos(to),
-        attributes: [{ key: "http.route", value: { stringValue: `/r${this.spans.length % 3}` } }],
+        attributes: [{ key: "http.route", value: { stringValue: `/r${this.spans.length % 3}` } }, ...texts(attributes)],
         events: events.map(([at, event]) => ({ timeUnixNano: this.nanos(at), name: event, attributes: [] })),
         status: error ? { code: 2, message: error } : {},
       },
@@ -42,8 +42,8 @@ class Maker {
     return spanId;
   }
 
-  log(service, span, at, severityNumber, body) {
-    const record = { timeUnixNano: this.nanos(at), severityNumber, body: { stringValue: body }, traceId: this.traceId };
+  log(service, span, at, severityNumber, body, attributes = []) {
+    const record = { timeUnixNano: this.nanos(at), severityNumber, body: { stringValue: body }, traceId: this.traceId, attributes: texts(attributes) };
     this.logs.push([service, span ? { ...record, spanId: span } : record]);
   }
 
@@ -58,6 +58,8 @@ class Maker {
     }
   }
 }
+
+const texts = (pairs) => pairs.map(([key, value]) => ({ key, value: { stringValue: value } }));
 
 function resources(records, scoped) {
   const byService = new Map();
@@ -100,6 +102,62 @@ function chain(length, now) {
   return trace;
 }
 
+/** A trace of many services: each calls up to ten others. */
+function crowd(services, now) {
+  const trace = new Maker(3, now);
+  for (let number = 0; number < services; number += 1) {
+    const caller = number === 0 ? null : hex(Math.floor((number - 1) / 10) + 1, 16);
+    const depth = Math.ceil(Math.log10(number * 0.9 + 1));
+    const name = `service-${String(number).padStart(5, "0")}`;
+    trace.span(name, "GET /", caller, depth + number * 1e-4, 100 - depth, { kind: "server", error: number % 1000 === 999 && "it failed" });
+  }
+  return trace;
+}
+
+/** A trace whose every name, text, key and value has `bytes` bytes, some of them in letters of two bytes. */
+function long(bytes, now) {
+  const trace = new Maker(4, now);
+  const of = (begin, letter) => begin + letter.repeat((bytes - begin.length) / Buffer.byteLength(letter));
+  const [caller, callee] = [of("caller", "é"), of("callee", "s")];
+  const attributes = [[of("key", "k"), "short"], ["short.key", of("value", "v")]];
+  const message = of("message", "m");
+  const root = trace.span(caller, of("root", "r"), null, 0, 100, { kind: "server", error: message });
+  const call = trace.span(caller, of("call", "<"), root, 10, 90, { kind: "client", error: message });
+  const span = trace.span(callee, of("name", "n"), call, 20, 80, { kind: "server", error: message, attributes, events: [[30, of("event", "e")]] });
+  trace.log(callee, span, 40, 17, of("body", "b"), attributes);
+  trace.log(callee, span, 50, 9, of("words ", "of é "), attributes);
+  return { traceId: trace.traceId, span, requests: () => trace.requests() };
+}
+
+/** Letters that run from right to left, and a mark that turns around all that follows it, as names and texts. */
+const HEBREW = "\u05e9\u05dc\u05d5\u05dd";
+const TURNED = "gnp.exe";
+
+function turned(now) {
+  const trace = new Maker(5, now);
+  const mark = `\u202e${TURNED}`;
+  const attributes = [["hebrew", HEBREW], ["mark", mark]];
+  const root = trace.span(HEBREW, mark, null, 0, 900, { kind: "server", error: mark, attributes });
+  const call = trace.span(mark, HEBREW, root, 100, 800, { kind: "server", error: HEBREW, attributes, events: [[200, HEBREW], [300, mark]] });
+  for (let query = 0; query < 12; query += 1) {
+    trace.span(mark, HEBREW, call, 110 + 20 * query, 120 + 20 * query, { kind: "client" });
+  }
+  trace.log(HEBREW, root, 400, 17, mark, attributes);
+  trace.log(mark, call, 500, 17, HEBREW, attributes);
+  return trace;
+}
+
+/** Two spans that are each other's parents, with one below them, and a span that is its own parent. */
+function rings(now) {
+  const trace = new Maker(6, now);
+  const [hen, egg, self] = ["00000000000000a1", "00000000000000a2", "00000000000000a3"];
+  trace.span("farm", "hen", egg, 0, 50, { id: hen });
+  trace.span("farm", "egg", hen, 10, 40, { id: egg });
+  trace.span("farm", "feather", egg, 20, 30);
+  trace.span("farm", "self", self, 60, 70, { id: self });
+  return trace;
+}
+
 /** Many spans as services make them: trees of trees, a thousandth of them failed. */
 function* large(spans, now) {
   const operations = 40;
@@ -134,4 +192,4 @@ function* large(spans, now) {
 /** The id of a trace of [`large`]. */
 const largeId = (spans) => hex(0xace0_0000 + 1_000 + spans, 32);
 
-module.exports = { odd, chain, large, largeId };
+module.exports = { odd, chain, crowd, long, turned, rings, large, largeId, HEBREW, TURNED };

@@ -10,6 +10,13 @@ const { chromium } = require("playwright-core");
 const APPEAR_MS = 20_000;
 
 const VIEWPORT = { width: 1280, height: 900 };
+/** The widths that every page fits. */
+const WIDTHS = [1280, 700];
+
+/** The most bytes of a page. */
+const PAGE_BYTES_MAX = 1_000_000;
+/** How long a large page may take to stand. */
+const LARGE_MS = 60_000;
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -25,6 +32,9 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** An address of a page with parameters. */
+const address = (path, parameters) => `${path}?${new URLSearchParams(parameters)}`;
 
 /** Runs `body` with a browser. */
 async function withBrowser(body) {
@@ -106,4 +116,30 @@ async function violations(page) {
   return found.map(({ id, nodes }) => `${id}: ${nodes.length} times, first ${nodes[0]}`);
 }
 
-module.exports = { withBrowser, asVisitor, violations };
+/** Goes to a page and checks what holds for every one: its status, its bytes, and that nothing is wider than the window. */
+async function visit(page, checks, path, what = path) {
+  const answer = await page.goto(path, { timeout: LARGE_MS });
+  checks.equal(`status of ${what}`, answer.status(), 200);
+  const bytes = (await answer.body()).length;
+  checks.that(`${what} is no more than ${PAGE_BYTES_MAX} bytes`, bytes <= PAGE_BYTES_MAX, String(bytes));
+  await fits(page, checks, what);
+}
+
+/** Checks that nothing is wider than the window. */
+async function fits(page, checks, what) {
+  const before = page.viewportSize();
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: before.height });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    checks.that(`${what} fits ${width} pixels`, over <= 0, `${over} more`);
+  }
+  await page.setViewportSize(before);
+}
+
+/** Waits for the rows of a trace. */
+const ready = (page) => page.locator("#trace[data-ready]").waitFor({ timeout: LARGE_MS });
+/** The text of an element that may not be there. */
+const textOf = async (locator) => ((await locator.count()) > 0 ? locator.first().innerText() : "");
+const mainText = (page) => page.getByRole("main").innerText();
+
+module.exports = { LARGE_MS, address, asVisitor, fits, mainText, ready, textOf, violations, visit, withBrowser };

@@ -107,6 +107,13 @@ fn times_are_shown_in_the_zone_of_the_page() {
 }
 
 #[test]
+fn texts_are_cut_between_characters() {
+    for (text, expected) in [("", ""), ("abé", "abé"), ("abéd", "abé…"), (" a\nb", " a\n…")] {
+        assert_eq!(cut(text, 3), expected, "{text}");
+    }
+}
+
+#[test]
 fn svg_percentages_are_short() {
     assert_eq!(svg_percent(0.5), "50%");
     assert_eq!(svg_percent(1.0 / 3.0), "33.333%");

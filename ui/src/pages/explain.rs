@@ -171,6 +171,8 @@ impl Asked {
                 ways.push(("/services?t=".to_owned(), "Services in everything stored"));
             }
         }
+        // A service whose name is too long for a link has none.
+        ways.retain(|(href, _)| !href.is_empty());
         ways
     }
 

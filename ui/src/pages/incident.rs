@@ -6,7 +6,7 @@ mod report;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use diagnosis::{Affected, Incident};
 use model::{Reader, UnixNanos};
@@ -16,6 +16,7 @@ use crate::Ui;
 use crate::address::{Address, search, term};
 use crate::copy::{self, CopyAs};
 use crate::format::{Moment, counted, percent};
+use crate::named::Named;
 use crate::pages::changes::ChangeTable;
 use crate::pages::incidents::{href, lasted, nanos, newest_span, title};
 use crate::pages::respond;
@@ -91,7 +92,7 @@ impl Form {
 pub(crate) async fn page(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(name): Path<String>,
+    Named(name): Named,
     visit: Visit,
 ) -> Response {
     let answer = answer(&ui, &reader, &visit, &name);

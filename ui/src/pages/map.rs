@@ -12,7 +12,7 @@ use query::{Graph, GraphQuestion, HOPS_MAX, QueryError};
 
 use self::drawing::Drawn;
 use crate::Ui;
-use crate::address::{Address, search, term};
+use crate::address::{self, Address, search, term};
 use crate::copy::{self, CopyAs};
 use crate::format::{count, counted, duration_of, percent, rate};
 use crate::pages::respond;
@@ -37,7 +37,8 @@ struct MapPage {
     service: Option<String>,
     t: String,
     range: String,
-    services: Vec<(String, bool)>,
+    /// Services to choose from: name, as much of it as is shown, whether it is in the middle.
+    services: Vec<(String, String, bool)>,
     more_services: Option<String>,
     hops: Vec<(String, &'static str, bool)>,
     presets: Vec<(String, &'static str, bool)>,
@@ -147,6 +148,11 @@ impl Asked {
         Ok(Self { service, reach: visit.params.choice("hops", &words)?, range, chosen: false })
     }
 
+    /// As much of the service's name as is shown.
+    fn name(&self) -> Option<String> {
+        self.service.as_deref().map(|name| ServiceMark::new(name).name)
+    }
+
     fn question(&self) -> GraphQuestion {
         match self.reach {
             Reach::Whole => GraphQuestion { range: self.range.range, service: None, hops: 1 },
@@ -157,13 +163,20 @@ impl Asked {
     }
 
     /// The page of another service, reach or time.
-    fn at(&self, service: Option<&str>, reach: Reach, t: &str) -> String {
+    fn at(&self, service: Option<&str>, reach: Reach, t: &str) -> Address {
         let hops = match reach {
             Reach::Whole => "all".to_owned(),
             Reach::Hops(hops) => hops.to_string(),
         };
         let address = Address::new("/map").with("service", service.unwrap_or_default()).with("hops", &hops);
-        if t.is_empty() { address.with_empty("t").to_string() } else { address.with("t", t).to_string() }
+        if t.is_empty() { address.with_empty("t") } else { address.with("t", t) }
+    }
+
+    /// The page of the same service at another reach or time. One that was chosen for the reader, and whose name is too long
+    /// for a link, is chosen again.
+    fn here(&self, reach: Reach, t: &str) -> String {
+        let again = self.chosen && self.service.as_deref().is_some_and(|name| !address::fits(name));
+        self.at(self.service.as_deref().filter(|_| !again), reach, t).to_string()
     }
 }
 
@@ -178,7 +191,7 @@ fn view(
     let (services_listed, more_services) = choices(asked, services);
     let middle = asked.service.as_deref();
     let drawn = graph.map(|graph| {
-        let href = |name: &str| asked.at(Some(name), hops_of(asked.reach), t);
+        let href = |name: &str| asked.at(Some(name), hops_of(asked.reach), t).link();
         Drawn::new(graph, services, middle, &href)
     });
     let edges = graph.map(|graph| graph.edges.as_slice()).unwrap_or_default();
@@ -190,18 +203,18 @@ fn view(
     let more_edges = edges.len().saturating_sub(EDGES_LISTED_MAX) as u64;
     MapPage {
         frame: visit.frame("Map", Section::Map, version).over(&asked.range),
-        service: asked.service.clone().filter(|_| asked.reach != Reach::Whole),
+        service: asked.name().filter(|_| asked.reach != Reach::Whole),
         t: t.to_owned(),
         range: asked.range.words(),
         services: services_listed,
         more_services,
         hops: REACHES
             .iter()
-            .map(|(text, reach)| (asked.at(middle, *reach, t), *text, *reach == asked.reach))
+            .map(|(text, reach)| (asked.here(*reach, t), *text, *reach == asked.reach))
             .collect(),
         presets: PRESETS
             .iter()
-            .map(|(t, name)| (asked.at(middle, asked.reach, t), *name, *t == asked.range.text))
+            .map(|(t, name)| (asked.here(asked.reach, t), *name, *t == asked.range.text))
             .collect(),
         copy: copied(visit, asked),
         summary: graph.map_or_else(String::new, summary),
@@ -216,20 +229,23 @@ fn view(
         more_edges: (more_edges > 0)
             .then(|| format!("{} with fewer calls are in the JSON.", counted(more_edges, "edge"))),
         missing: graph.is_none_or(|graph| graph.nodes.is_empty()),
-        whole: asked.at(None, Reach::Whole, ""),
+        whole: asked.at(None, Reach::Whole, "").to_string(),
     }
 }
 
-/// Services to choose from by name, and how many more there are.
-fn choices(asked: &Asked, services: &[Service]) -> (Vec<(String, bool)>, Option<String>) {
-    let mut names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+/// Services to choose from by name, and how many more there are. Names that are too long for an address cannot be chosen.
+fn choices(asked: &Asked, services: &[Service]) -> (Vec<(String, String, bool)>, Option<String>) {
+    let names = services.iter().map(|service| service.name.as_str());
+    let mut names: Vec<&str> = names.filter(|name| address::fits(name)).collect();
     let more = names.len().saturating_sub(SERVICES_MAX) as u64;
     names.truncate(SERVICES_MAX);
     let middle = asked.service.as_deref().filter(|_| asked.reach != Reach::Whole);
     names.extend(middle);
     names.sort_unstable();
     names.dedup();
-    let listed = names.into_iter().map(|name| (name.to_owned(), middle == Some(name)));
+    let value = |name: &str| if address::fits(name) { name.to_owned() } else { String::new() };
+    let listed =
+        names.into_iter().map(|name| (value(name), ServiceMark::new(name).name, middle == Some(name)));
     let more = (more > 0).then(|| format!("{} more, by name in the address", counted(more, "service")));
     (listed.collect(), more)
 }
@@ -250,18 +266,27 @@ fn copied(visit: &Visit, asked: &Asked) -> CopyAs {
         address = address.with("service", service).with("hops", &question.hops.to_string());
     }
     let address = copy::with_range(address, asked.range.range);
+    let form = CopyAs::new(visit, &asked.range);
+    // No address is as long as a name can be.
+    let form = match question.service.as_deref().is_none_or(address::fits) {
+        true => form.api(visit, &address),
+        false => form,
+    };
     let range = copy::sql_range("time", asked.range.range);
     let sql = format!(
         "SELECT service_name, peer, peer_type, sum(calls) AS calls, sum(errors) AS errors FROM red \
          WHERE peer IS NOT NULL{range} GROUP BY service_name, peer, peer_type ORDER BY calls DESC"
     );
-    CopyAs::new(visit, &asked.range).api(visit, &address).form("SQL", sql)
+    form.form("SQL", sql)
 }
 
 fn notes(asked: &Asked, drawn: Option<&Drawn>) -> Vec<String> {
     let chosen = asked.chosen.then(|| {
-        let name = asked.service.as_deref().unwrap_or_default();
-        format!("What is around {name}, the service that calls most; choose another one above.")
+        let name = asked.name().unwrap_or_default();
+        // Isolated, so that a name that runs the other way does not take the sentence along.
+        format!(
+            "What is around \u{2068}{name}\u{2069}, the service that calls most; choose another one above."
+        )
     });
     let left_out = drawn.filter(|drawn| drawn.left_out > 0).map(|drawn| {
         format!(

@@ -28,6 +28,8 @@ const SHOWN_MAX: usize = 8;
 const NEWEST_TRACES: usize = 200;
 /// Among how many of the newest incidents open ones are looked for.
 const NEWEST_INCIDENTS: usize = 100;
+/// How many services stand in the table; all are on their own page.
+const SERVICES_MAX: usize = 50;
 /// How many changes stand in the table; all are on the axis.
 const CHANGES_MAX: usize = 8;
 /// The bars of each chart.
@@ -187,6 +189,7 @@ fn view(visit: &Visit, version: &'static str, range: &Range, answers: Answers) -
     let table = ServiceTable::new(
         format!("{}, {words}", counted(services, "service")),
         &answers.services.services,
+        SERVICES_MAX,
         t,
     );
     let mut notes = Vec::new();
@@ -337,6 +340,19 @@ mod tests {
         checks::is_sound("overview-calm", &page);
         assert!(page.contains("Nothing is wrong since") && page.contains("2025-11-21 09:05:00"), "{page}");
         assert!(!page.contains("/incidents/i-0001"));
+    }
+
+    #[test]
+    fn of_very_many_services_the_first_are_shown_and_the_rest_counted() {
+        let range = Range::newest_hour(UnixNanos(i64::MAX), UnixNanos(i64::MAX));
+        let mut answers = answers(true);
+        let one = answers.services.services[0].clone();
+        let named = |number: usize| query::rows::Service { name: format!("s-{number}"), ..one.clone() };
+        answers.services.services = (0..10_000).map(named).collect();
+        let page = view(&checks::visit("/"), "0.1.0", &range, answers).render().unwrap();
+        checks::is_sound("overview-many", &page);
+        assert!(page.contains("9,950 more services with fewer calls"), "{page}");
+        assert!(page.contains("/services/s-49?") && !page.contains("/services/s-50?"), "{page}");
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use askama::Template;
 use query::rows::{Log, Service, Span, TraceSummary};
 
-use crate::address::{self, search, term};
-use crate::attributes::{self, AttributeList, Entry, Level};
+use crate::address::{self, Address, search, term};
+use crate::attributes::{self, AttributeList, Entry, Level, SHORT_CHARS_MAX};
 use crate::colour;
 use crate::format::{
-    self, Moment, count, count_of, duration, duration_of, first_line, percent, rate, svg_percent,
+    self, Moment, count, count_of, cut, duration, duration_of, first_line, percent, rate, svg_percent,
 };
 use crate::range::between;
 
@@ -19,6 +19,8 @@ const LINE_CHARS_MAX: usize = 500;
 const NAME_CHARS_MAX: usize = 200;
 /// How many services of a trace are drawn in a list; the rest are counted.
 const DOTS_MAX: usize = 8;
+/// How much of the names of all of them stands beside, in characters.
+const ALL_CHARS_MAX: usize = 2_000;
 /// How far around a log record its context reaches, in nanoseconds.
 const CONTEXT_NS: i64 = 5_000_000_000;
 
@@ -34,11 +36,7 @@ pub(crate) struct ServiceMark {
 impl ServiceMark {
     /// A service outside a trace.
     pub(crate) fn new(name: &str) -> Self {
-        let mut shown: String = name.chars().take(NAME_CHARS_MAX).collect();
-        if shown.len() < name.len() {
-            shown.push('…');
-        }
-        Self { name: shown, colour: colour::of(name) }
+        Self { name: cut(name, NAME_CHARS_MAX), colour: colour::of(name) }
     }
 }
 
@@ -119,7 +117,7 @@ impl TraceRow {
             href: address::trace(&trace.trace_id).to_string(),
             start: Moment::full(trace.start),
             service: ServiceMark::new(&trace.root_service),
-            name: trace.root_name.clone(),
+            name: first_line(&trace.root_name, LINE_CHARS_MAX),
             failed: trace.status == "error",
             duration: duration(trace.duration_ns),
             width: share(trace.duration_ns, longest),
@@ -127,7 +125,7 @@ impl TraceRow {
             errors: trace.error_count,
             services: trace.services.iter().take(DOTS_MAX).map(|name| ServiceMark::new(name)).collect(),
             more: trace.services.len().saturating_sub(DOTS_MAX),
-            all_services: trace.services.join(", "),
+            all_services: cut(&trace.services.join(", "), ALL_CHARS_MAX),
         }
     }
 }
@@ -165,10 +163,10 @@ impl SpanTable {
             href: address::trace_at(&span.trace_id, &span.span_id),
             start: Moment::full(span.start),
             service: ServiceMark::new(&span.service),
-            name: span.name.clone(),
+            name: first_line(&span.name, LINE_CHARS_MAX),
             kind: span.kind.clone(),
             failed: span.status == "error",
-            status_message: span.status_message.clone().unwrap_or_default(),
+            status_message: first_line(span.status_message.as_deref().unwrap_or_default(), LINE_CHARS_MAX),
             duration: duration(span.duration_ns),
             width: share(span.duration_ns, longest),
         });
@@ -192,12 +190,14 @@ pub(crate) struct LogRow {
     pub(crate) service: ServiceMark,
     /// The beginning of the body, on one line.
     pub(crate) line: String,
-    /// The body, if the line is not all of it.
+    /// As much of the body as stands in a table, if the line is not all of it.
     pub(crate) body: Option<String>,
     pub(crate) details: Vec<AttributeList>,
+    /// The row by itself, if more is known of it than stands here.
+    pub(crate) whole: Option<String>,
     /// The trace, at the span.
     pub(crate) trace: Option<String>,
-    /// The lines around this one.
+    /// The lines around this one; empty if its service has too long a name.
     pub(crate) context: String,
 }
 
@@ -210,13 +210,21 @@ impl LogTable {
 impl LogRow {
     fn new(log: &Log) -> Self {
         let (line, body) = line_and_body(log);
+        let is_long = |text: &str| text.chars().nth(SHORT_CHARS_MAX).is_some();
+        let details = log_details(log);
+        let is_cut = body.as_deref().is_some_and(is_long)
+            || details
+                .iter()
+                .flat_map(|list| &list.entries)
+                .any(|entry| is_long(&entry.key) || is_long(&entry.value));
         Self {
             time: Moment::full(log.time),
             severity: Severity::of(log),
             service: ServiceMark::new(&log.service),
             line,
-            body,
-            details: log_details(log),
+            body: body.map(|body| cut(&body, SHORT_CHARS_MAX)),
+            details: details.into_iter().map(AttributeList::shortened).collect(),
+            whole: is_cut.then(|| log_alone(log)),
             trace: log_trace(log),
             context: log_context(log),
         }
@@ -229,7 +237,7 @@ pub(crate) fn line_and_body(log: &Log) -> (String, Option<String>) {
     // A structured body is shown on one line as it was written, and unfolded below.
     let flat = if log.body.is_object() || log.body.is_array() { log.body.to_string() } else { body.clone() };
     let line = match (flat.trim().is_empty(), &log.event_name) {
-        (true, Some(event)) => event.clone(),
+        (true, Some(event)) => first_line(event, LINE_CHARS_MAX),
         (true, None) => "(empty body)".to_owned(),
         _ => first_line(&flat, LINE_CHARS_MAX),
     };
@@ -277,7 +285,18 @@ fn log_trace(log: &Log) -> Option<String> {
     })
 }
 
-/// The search for the lines of the same service around a log record.
+/// The search that finds a log record, with the record open.
+fn log_alone(log: &Log) -> String {
+    let moment = between(log.time, log.time.saturating_add(1));
+    let open = format!("{}.{}", log.time, log.id);
+    Address::new("/search")
+        .with("tab", "logs")
+        .with("t", &moment)
+        .with("open", &open)
+        .at(&format!("r-{}", log.id))
+}
+
+/// The search for the lines of the same service around a log record; empty if its name is too long for a link.
 pub(crate) fn log_context(log: &Log) -> String {
     let range = between(log.time.saturating_sub(CONTEXT_NS), log.time.saturating_add(CONTEXT_NS));
     search("logs", &term("service", &log.service), &range)
@@ -291,6 +310,8 @@ pub(crate) struct ServiceTable {
     /// Whether rows say how they changed.
     pub(crate) changes: bool,
     pub(crate) rows: Vec<ServiceRow>,
+    /// How many services are left out.
+    pub(crate) more: usize,
 }
 
 /// A service.
@@ -311,7 +332,7 @@ pub(crate) struct ServiceRow {
     pub(crate) p95_width: String,
     pub(crate) instances: String,
     pub(crate) versions: String,
-    /// Its page.
+    /// Its page; as the other addresses empty if its name is too long for a link.
     pub(crate) href: String,
     pub(crate) traces: String,
     pub(crate) failed: String,
@@ -321,14 +342,26 @@ pub(crate) struct ServiceRow {
 }
 
 impl ServiceTable {
-    /// The table; `t` is the range that its links lead to.
-    pub(crate) fn new(caption: impl Into<String>, services: &[Service], t: &str) -> Self {
-        let slowest = services.iter().filter_map(|service| service.p95_ns).fold(1.0, f64::max);
-        let rows = services.iter().map(|service| ServiceRow::new(service, t, slowest));
-        Self { caption: caption.into(), changes: false, rows: rows.collect() }
+    /// The table of the first `rows_max` services; `t` is the range that its links lead to.
+    pub(crate) fn new(caption: impl Into<String>, services: &[Service], rows_max: usize, t: &str) -> Self {
+        let shown = &services[..services.len().min(rows_max)];
+        let slowest = shown.iter().filter_map(|service| service.p95_ns).fold(1.0, f64::max);
+        let rows = shown.iter().map(|service| ServiceRow::new(service, t, slowest));
+        Self {
+            caption: caption.into(),
+            changes: false,
+            rows: rows.collect(),
+            more: services.len() - shown.len(),
+        }
     }
 
-    /// Says of each row how it changed since as long a time before; the rows are those of `services`.
+    /// In words how many services are left out, if any are.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        (self.more > 0)
+            .then(|| format!("{} with fewer calls", format::counted(self.more as u64, "more service")))
+    }
+
+    /// Says of each row how it changed since as long a time before; the rows are the first of `services`.
     pub(crate) fn against(mut self, services: &[Service], before: &[Service]) -> Self {
         self.changes = true;
         let key = |one: &Service| (one.name.clone(), one.namespace.clone(), one.environment.clone());
@@ -417,6 +450,43 @@ mod tests {
         }
         let event = Log { event_name: Some("user.login".to_owned()), ..sample::log(0, None, "") };
         assert_eq!(line_and_body(&event).0, "user.login");
+    }
+
+    #[test]
+    fn a_table_has_the_beginnings_of_long_texts_and_leads_to_the_row() {
+        let short = LogTable::new("Logs", &[sample::log(7, Some("warn"), "x")]);
+        assert_eq!(short.rows[0].whole, None);
+        let long = "m".repeat(65_536);
+        let mut log = sample::log(7, Some("warn"), &long);
+        log.service = long.clone();
+        log.attributes = sample::attributes(json!({ long.clone(): "short", "key": long }));
+        let table = LogTable::new("Logs", &[log]);
+        let whole = table.rows[0].whole.as_deref().unwrap();
+        assert!(whole.starts_with("/search?tab=logs&t=") && whole.ends_with(".7#r-7"), "{whole}");
+        assert_eq!(table.rows[0].context, "");
+        let page = table.render().unwrap();
+        assert!(page.len() < 20_000 && page.contains("The whole row"), "{}", page.len());
+    }
+
+    #[test]
+    fn services_beyond_the_table_are_counted() {
+        let services = sample::services();
+        let table = ServiceTable::new("Services", &services, 2, "").against(&services, &[]);
+        assert_eq!((table.rows.len(), table.more), (2, services.len() - 2));
+        assert!(table.left_out().unwrap().ends_with("more services with fewer calls"));
+        assert_eq!(ServiceTable::new("Services", &services, services.len(), "").left_out(), None);
+    }
+
+    #[test]
+    fn a_service_of_a_long_name_has_no_links() {
+        let mut services = sample::services();
+        services.truncate(1);
+        services[0].name = "é".repeat(32_768);
+        let table = ServiceTable::new("Services", &services, 1, "now-1h");
+        let row = &table.rows[0];
+        assert_eq!([&row.href, &row.traces, &row.failed, &row.logs], [""; 4]);
+        let page = table.render().unwrap();
+        assert!(!page.contains("<a ") && page.contains("é…"), "{page}");
     }
 
     #[test]

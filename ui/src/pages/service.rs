@@ -4,7 +4,7 @@
 mod view;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use diagnosis::{Change, ChangeKind};
 use http::StatusCode;
@@ -14,6 +14,7 @@ use query::{QueryError, Search, ServiceDetail, ServiceQuestion, Templates};
 
 use crate::Ui;
 use crate::address::{Address, term};
+use crate::named::Named;
 use crate::pages::{changes, respond};
 use crate::params::BadParameter;
 use crate::problem::{Problem, html};
@@ -53,7 +54,7 @@ struct Beside {
 pub(crate) async fn page(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(name): Path<String>,
+    Named(name): Named,
     visit: Visit,
 ) -> Response {
     respond(answer(&ui, &reader, &visit, name).await, &visit, &ui)

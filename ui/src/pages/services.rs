@@ -8,7 +8,7 @@ use model::{Reader, Signal, UnixNanos};
 use query::Services;
 
 use crate::Ui;
-use crate::address::Address;
+use crate::address::{Address, search};
 use crate::copy::{self, CopyAs};
 use crate::format::counted;
 use crate::pages::respond;
@@ -17,11 +17,16 @@ use crate::problem::{Problem, html};
 use crate::range::{self, PRESETS, Range};
 use crate::visit::{Frame, Section, Visit};
 
+/// How many services are listed; the rest are counted.
+const SERVICES_MAX: usize = 500;
+
 #[derive(Template)]
 #[template(path = "services.html")]
 struct ServicesPage {
     frame: Frame,
     table: ServiceTable,
+    /// The search that finds those that are not listed.
+    search: String,
     /// The range in words.
     range: String,
     /// Why another range than the last hour is shown, or what it really covers.
@@ -67,7 +72,8 @@ fn view(visit: &Visit, version: &'static str, services: &Services, range: &Range
         .then(|| format!("Covers {}.", range::words(&services.range)));
     ServicesPage {
         frame: visit.frame("Services", Section::Services, version).over(range),
-        table: ServiceTable::new(caption, &services.services, &range.text),
+        table: ServiceTable::new(caption, &services.services, SERVICES_MAX, &range.text),
+        search: search("traces", "", &range.text),
         range: words,
         note: partial.or(covered),
         copy: copied(visit, range),
@@ -109,6 +115,22 @@ mod tests {
         for part in ["48,210", "13.4 /s", "3.2 %", "798 ms", "service%3Acheckout", "aria-current=\"true\""] {
             assert!(page.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn very_many_services_are_listed_up_to_a_number_and_counted() {
+        let one = sample::services().remove(0);
+        let named = |number: usize| query::rows::Service { name: format!("s-{number}"), ..one.clone() };
+        let services = Services {
+            services: (0..SERVICES_MAX + 1_234).map(named).collect(),
+            range: TimeRange::ALL,
+            stats: Stats::default(),
+        };
+        let range = Range { text: String::new(), range: TimeRange::ALL };
+        let page = view(&checks::visit("/services?t="), "0.1.0", &services, &range).render().unwrap();
+        checks::is_sound("services-many", &page);
+        assert!(page.contains("1,734 services") && page.contains("1,234 more services with fewer calls"));
+        assert!(page.contains("/services/s-499?") && !page.contains("/services/s-500?"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/sql`: a read-only query, its rows as a table or its plan, and the rows as a file. The query stands in the address.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
@@ -14,6 +14,7 @@ use crate::Ui;
 use crate::address::{self, Address};
 use crate::copy::{self, CopyAs};
 use crate::format::{Moment, count, counted, first_line};
+use crate::named::Named;
 use crate::pages::respond;
 use crate::params::BadParameter;
 use crate::problem::{Problem, WrongQuery, html};
@@ -103,7 +104,7 @@ pub(crate) async fn page(
 pub(crate) async fn file(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(name): Path<String>,
+    Named(name): Named,
     visit: Visit,
 ) -> Response {
     respond(rows(&ui, &reader, &visit, &name).await, &visit, &ui)

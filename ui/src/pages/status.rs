@@ -222,6 +222,7 @@ impl OddRow {
             ("", None) => None,
             (mark, _) => Some(search(tab, &and(&own, mark), "")),
         });
+        let href = href.filter(|href| !href.is_empty());
         Self {
             service: ServiceMark::new(&service.service),
             signal: service.signal,
@@ -275,7 +276,7 @@ impl SignalRow {
 impl SlowRow {
     fn new(slow: &SlowQuestion) -> Self {
         let href = match slow.kind {
-            "sql" => Address::new("/sql").with("q", &slow.text).to_string(),
+            "sql" => Address::new("/sql").with("q", &slow.text).link(),
             tab => search(tab, &slow.text, ""),
         };
         Self {

@@ -11,6 +11,8 @@ use crate::prose::Prose;
 
 /// How many suspects stand open; the others are folded.
 const OPEN_MAX: usize = 3;
+/// The longest address of a piece of evidence that is linked, in bytes.
+const HREF_BYTES_MAX: usize = 4_000;
 /// What kind of evidence a trace is.
 const TRACE: &str = "trace";
 /// What kind of evidence a metric is: its figures are never shares.
@@ -165,11 +167,12 @@ impl EvidenceView {
     }
 }
 
-/// An address of this program. Another one leads nowhere from here.
+/// An address of this program. Another one leads nowhere from here, nor does one with a name too long for it.
 fn own(href: Option<&str>) -> Option<String> {
     let href = href?;
     let is_own = href.starts_with('/') && !href[1..].starts_with(['/', '\\']);
-    (is_own && href.bytes().all(|byte| byte.is_ascii_graphic())).then(|| href.to_owned())
+    let is_fit = href.len() <= HREF_BYTES_MAX && href.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_own && is_fit).then(|| href.to_owned())
 }
 
 /// What exactly is suspected, in words.

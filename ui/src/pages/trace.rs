@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use model::{Reader, TraceId};
 use query::outline::{Decoded, Flags, Sort};
@@ -28,6 +28,7 @@ use crate::address::{self, search, term};
 use crate::chart::{Tick, ticks};
 use crate::colour::Palette;
 use crate::format::{Moment, count, counted, duration};
+use crate::named::Named;
 use crate::pages::rows::LogTable;
 use crate::pages::{apart, respond};
 use crate::params::BadParameter;
@@ -66,7 +67,8 @@ struct TracePage {
     start: Moment,
     failed: bool,
     services: Vec<Legend>,
-    more_services: usize,
+    /// How many services are not named.
+    more_services: Option<String>,
     warnings: Vec<String>,
     strip: Strip,
     ticks: Vec<Tick>,
@@ -81,7 +83,7 @@ struct TracePage {
     logs_href: String,
     file_href: String,
     otlp_href: String,
-    /// Traces that begin as this one does; `None` if it has no spans.
+    /// Traces that begin as this one does; `None` if it has no spans, or names too long for a link.
     alike_href: Option<String>,
 }
 
@@ -98,7 +100,7 @@ struct Legend {
 pub(crate) async fn page(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(id): Path<String>,
+    Named(id): Named,
     visit: Visit,
 ) -> Response {
     respond(answer(&ui, &reader, &visit, &id).await, &visit, &ui)
@@ -108,7 +110,7 @@ pub(crate) async fn page(
 pub(crate) async fn part(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(id): Path<String>,
+    Named(id): Named,
     visit: Visit,
 ) -> Response {
     respond(answer_part(&ui, &reader, &visit, &id).await, &visit, &ui)
@@ -290,7 +292,7 @@ fn view(
         facts: facts(outline),
         start: Moment::full(outline.start()),
         failed: head.errors > 0,
-        more_services: legend.len().saturating_sub(SERVICES_MAX),
+        more_services: (legend.len() > SERVICES_MAX).then(|| count((legend.len() - SERVICES_MAX) as u64)),
         services: legend.into_iter().take(SERVICES_MAX).collect(),
         warnings,
         strip: Strip::new(outline, tree, &palette),
@@ -306,10 +308,13 @@ fn view(
         logs_href: search("logs", &id, ""),
         file_href: format!("{}/file", address::trace(&head.trace_id)),
         otlp_href: format!("/api{}/otlp", address::trace(&head.trace_id)),
-        alike_href: root.map(|root| {
-            let (service, name) = (term("service", outline.service(root)), term("name", outline.name(root)));
-            search("traces", &format!("{service} {name}"), "")
-        }),
+        alike_href: root
+            .map(|root| {
+                let (service, name) =
+                    (term("service", outline.service(root)), term("name", outline.name(root)));
+                search("traces", &format!("{service} {name}"), "")
+            })
+            .filter(|href| !href.is_empty()),
     })
 }
 

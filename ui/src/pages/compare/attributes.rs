@@ -177,6 +177,7 @@ impl Row {
             let href = |q: &str| search("spans", q, &boxes.selection.range.text);
             (href(&and(&spans, &pair)), href(&and(&spans, &format!("NOT {pair}"))))
         });
+        let only = only.filter(|(only, without)| !only.is_empty() && !without.is_empty());
         Self {
             key: one.key.clone(),
             value: one.value.clone(),

@@ -123,7 +123,7 @@ impl ServiceCharts {
             service: ServiceMark::new(name),
             drawn,
             traces: search("traces", &term("service", name), &between(covered.0, covered.1)),
-            json: json.with("from", &covered.0.to_string()).with("to", &covered.1.to_string()).to_string(),
+            json: json.with("from", &covered.0.to_string()).with("to", &covered.1.to_string()).link(),
         }
     }
 }

@@ -6,8 +6,9 @@ use query::Graph;
 use query::rows::{Edge, Service};
 
 use crate::colour;
-use crate::format::{duration_of, percent, rate};
+use crate::format::{cut, duration_of, percent, rate};
 use crate::layout::{Layered, Layout};
+use crate::pages::rows::ServiceMark;
 
 /// The most nodes of a drawing.
 pub(super) const NODES_MAX: usize = 150;
@@ -21,7 +22,7 @@ const GAP: (f64, f64) = (104.0, 20.0);
 /// What is left free around the drawing.
 const MARGIN: f64 = 16.0;
 /// The most characters of a name on a card.
-const NAME_CHARS_MAX: usize = 22;
+const NAME_CHARS_MAX: usize = 20;
 /// The width of an edge: the least, and how much more a tenfold of calls is.
 const STROKE: (f64, f64) = (1.0, 0.7);
 
@@ -41,8 +42,10 @@ pub(super) struct Drawn {
 pub(super) struct Card {
     pub(super) x: String,
     pub(super) y: String,
+    /// Empty if the name is too long for a link.
     pub(super) href: String,
     pub(super) name: String,
+    /// As much of the name as is said of it.
     pub(super) whole_name: String,
     pub(super) icon: &'static str,
     pub(super) kind: String,
@@ -164,16 +167,12 @@ impl Card {
         centre: Option<&str>,
         href: &dyn Fn(&str) -> String,
     ) -> Self {
-        let mut short: String = name.chars().take(NAME_CHARS_MAX).collect();
-        if short.len() < name.len() {
-            short.push('…');
-        }
         Self {
             x: format!("{x:.1}"),
             y: format!("{y:.1}"),
             href: href(name),
-            name: short,
-            whole_name: name.to_owned(),
+            name: cut(name, NAME_CHARS_MAX),
+            whole_name: ServiceMark::new(name).name,
             icon: match kind {
                 "database" => "database",
                 "queue" => "queue",
@@ -199,6 +198,7 @@ impl Curve {
         };
         let rate = rate(edge.calls / seconds);
         let p95 = duration_of(edge.p95_ns);
+        let name = |name: &str| ServiceMark::new(name).name;
         let (path, tip, middle) = curve(way);
         Self {
             path,
@@ -206,7 +206,12 @@ impl Curve {
             width: format!("{:.1}", STROKE.0 + STROKE.1 * edge.calls.max(1.0).log10()),
             is_async: edge.kind == "async",
             fails: edge.errors > 0.0,
-            title: format!("{} to {}, {}: {rate}{errors}, p95 {p95}", edge.from, edge.to, edge.kind),
+            title: format!(
+                "{} to {}, {}: {rate}{errors}, p95 {p95}",
+                name(&edge.from),
+                name(&edge.to),
+                edge.kind
+            ),
             label: is_named.then(|| {
                 (format!("{:.1}", middle.0), format!("{:.1}", middle.1 - 4.0), format!("{rate} · {p95}"))
             }),

@@ -91,7 +91,30 @@ fn a_large_map_says_what_is_not_drawn() {
 fn hostile_names_stay_text_and_nothing_says_so() {
     page("map-hostile", "/map?service=payment", Some(&graph(HOSTILE)));
     let none = page("map-none", "/map?service=absent&t=now-1h", None);
-    assert!(none.contains("Nothing is known around absent in this time"), "{none}");
+    assert!(none.contains("Nothing is known around <bdi>absent</bdi> in this time"), "{none}");
+}
+
+#[test]
+fn a_long_name_is_cut_and_has_no_link() {
+    let long = "é".repeat(32_768);
+    let asked = Asked { service: Some(long.clone()), chosen: true, ..asked("/map?t=now-1h") };
+    let mut services = sample::services();
+    services[0].name = long.clone();
+    let mut graph = graph(&long);
+    graph.edges[0].from = long.clone();
+    let page =
+        view(&checks::visit("/map?t=now-1h"), "0.1.0", &asked, &services, Some(&graph)).render().unwrap();
+    checks::is_sound("map-long", &page);
+    assert!(page.len() < 100_000, "{}", page.len());
+    assert!(page.contains(&format!("Map around <bdi>{}…</bdi>", "é".repeat(200))), "{page}");
+    for part in [
+        "href=\"/map?hops=1&#38;t=now-1h\"",
+        "/map?service=payment&#38;hops=2",
+        "<option value=\"\" selected>",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(!page.contains("/api/graph"), "{page}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ impl Empty {
         let noun = question.tab.noun();
         let what = match question.q.trim() {
             "" => format!("Looked for any {noun}"),
-            q => format!("Looked for {noun}s that match {q}"),
+            // Isolated, so that a query that runs the other way does not take the sentence along.
+            q => format!("Looked for {noun}s that match \u{2068}{q}\u{2069}"),
         };
         let mut empty = Self { searched: format!("{what}, {}.", question.range.words()), ..Self::default() };
         let Some(extent) = extent else {

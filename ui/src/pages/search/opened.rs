@@ -152,7 +152,10 @@ impl Opened {
         ];
         let mut ways: Vec<(String, String)> = Vec::new();
         ways.extend(trace_of(log).map(|href| (href, "Its trace".to_owned())));
-        ways.push((spans_of(&log.service, log.time), format!("Spans of {}", log.service)));
+        let spans = spans_of(&log.service, log.time);
+        if !spans.is_empty() {
+            ways.push((spans, format!("Spans of {}", ServiceMark::new(&log.service).name)));
+        }
         let probable = log
             .trace_id
             .is_none()
@@ -219,7 +222,7 @@ fn closed(question: &Question) -> String {
     Question { open: None, ..question.clone() }.href()
 }
 
-/// The spans of a service around a time.
+/// The spans of a service around a time; empty if its name is too long for a link.
 fn spans_of(service: &str, time: i64) -> String {
     let around = range::between(time.saturating_sub(AROUND_NS), time.saturating_add(AROUND_NS));
     address::search("spans", &term("service", service), &around)
@@ -280,7 +283,7 @@ impl Probable {
         Self {
             href: address::trace_at(&span.trace_id, &span.span_id),
             service: ServiceMark::new(&span.service),
-            name: span.name.clone(),
+            name: first_line(&span.name, LONG_CHARS_MIN),
             when: format!("{ran} after its start, of {}", duration(span.duration_ns)),
         }
     }
@@ -298,6 +301,11 @@ impl OneValue {
     /// A value of the row itself that nobody searches for.
     fn own(key: &str, text: impl Into<String>) -> Self {
         Self { key: key.to_owned(), text: text.into(), ..Self::default() }
+    }
+
+    /// As much of the key as is said of what can be done with the value.
+    fn short_key(&self) -> String {
+        attributes::short_key(&self.key)
     }
 
     /// A value of a field of the search language.
@@ -328,8 +336,10 @@ impl OneValue {
 
     fn with_acts(mut self, question: &Question, key: &str, text: &str) -> Self {
         let term = term(key, text);
-        self.only = Some(question.href_of_query(&and(&question.q, &term)));
-        self.without = Some(question.href_of_query(&and(&question.q, &format!("NOT {term}"))));
+        if address::fits(&term) {
+            self.only = Some(question.href_of_query(&and(&question.q, &term)));
+            self.without = Some(question.href_of_query(&and(&question.q, &format!("NOT {term}"))));
+        }
         if !question.facets().iter().any(|(known, _)| known == key) {
             self.group = Some(question.with(|other| other.by.push(key.to_owned())).href());
         }
@@ -378,6 +388,18 @@ mod tests {
             assert_eq!(one(key, value).only, None, "{key}");
         }
         assert_eq!(one("trace", json!("first\nsecond")).fold.as_deref(), Some("first…"));
+        let instance = OneValue::of_field(&question, "instance", &"a".repeat(65_536));
+        assert_eq!((instance.only, instance.without), (None, None));
+    }
+
+    #[test]
+    fn a_long_key_stands_there_once() {
+        let question = question("/search?tab=logs&open=5.5");
+        let mut log = sample::log(5, Some("error"), "here");
+        log.service = "s".repeat(65_536);
+        log.attributes = sample::attributes(json!({ "k".repeat(65_536): "short" }));
+        let page = Opened::log(&question, question.open.unwrap(), &context(log)).render().unwrap();
+        assert!(page.len() < 90_000 && !page.contains("Spans of"), "{}", page.len());
     }
 
     #[test]

@@ -18,6 +18,8 @@ const TREND_WIDTH: f64 = 120.0;
 const TREND_HEIGHT: f64 = 20.0;
 /// How many services of a template are named; the rest are counted.
 const SERVICES_MAX: usize = 3;
+/// How much of the names of all of them stands beside, in characters.
+const SERVICES_CHARS_MAX: usize = 2_000;
 /// How much of an example is shown, in characters.
 const EXAMPLE_CHARS_MAX: usize = 600;
 
@@ -151,7 +153,7 @@ impl TemplateRow {
                 .map(|name| ServiceMark::new(name))
                 .collect(),
             more: template.services.len().saturating_sub(SERVICES_MAX),
-            all_services: template.services.join(", "),
+            all_services: first_line(&template.services.join(", "), SERVICES_CHARS_MAX),
             logs: logs.href(),
             example: template.example.as_ref().map(|text| text.chars().take(EXAMPLE_CHARS_MAX).collect()),
             variables: variables.collect(),

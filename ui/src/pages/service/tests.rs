@@ -171,7 +171,10 @@ fn a_service_that_is_not_stored_says_so_with_names_like_it() {
         .render()
         .unwrap();
     checks::is_sound("service-missing", &page);
-    assert!(page.contains("No span of pay in this time") && page.contains("/services/payment?t="), "{page}");
+    assert!(
+        page.contains("No span of <bdi>pay</bdi> in this time") && page.contains("/services/payment?t="),
+        "{page}"
+    );
     assert!(!page.contains("checkout"));
 }
 

@@ -154,17 +154,18 @@ pub(super) fn missing(visit: &Visit, version: &'static str, asked: &Asked, known
     names.sort_unstable();
     names.dedup();
     let alike = names.iter().take(ALIKE_MAX).map(|name| {
-        let href = Address::new("/services").below(name).with_empty("t").to_string();
+        let href = Address::new("/services").below(name).with_empty("t").link();
         (ServiceMark::new(name), href)
     });
+    let alike = alike.filter(|(_, href)| !href.is_empty());
     let missing = Missing { alike: alike.collect(), everything: asked.at("").to_string() };
     ServicePage { body: Err(missing), ..bare(visit, version, asked) }
 }
 
 fn bare(visit: &Visit, version: &'static str, asked: &Asked) -> ServicePage {
     let (q, t) = (asked.q(), asked.range.text.as_str());
-    let explain = Address::new("/explain").with("t", t).with("service", &asked.name).to_string();
-    let map = Address::new("/map").with("service", &asked.name).with("t", t).to_string();
+    let explain = Address::new("/explain").with("t", t).with("service", &asked.name).link();
+    let map = Address::new("/map").with("service", &asked.name).with("t", t).link();
     let sql = format!(
         "SELECT operation, kind, sum(calls) AS calls, sum(errors) AS errors, quantile_merge(duration, 0.95) AS p95_ns \
          FROM red WHERE service_name = {}{} GROUP BY operation, kind ORDER BY calls DESC",
@@ -174,7 +175,7 @@ fn bare(visit: &Visit, version: &'static str, asked: &Asked) -> ServicePage {
     let command =
         format!("causeway services {}{}", copy::quoted(&asked.name), copy::flags(asked.range.range));
     ServicePage {
-        frame: visit.frame(asked.name.as_str(), Section::Services, version).over(&asked.range),
+        frame: visit.frame(ServiceMark::new(&asked.name).name, Section::Services, version).over(&asked.range),
         service: ServiceMark::new(&asked.name),
         range: asked.range.words(),
         place: String::new(),
@@ -182,18 +183,23 @@ fn bare(visit: &Visit, version: &'static str, asked: &Asked) -> ServicePage {
             .iter()
             .map(|(t, name)| (asked.at(t).to_string(), *name, *t == asked.range.text))
             .collect(),
-        ways: vec![
+        ways: linked([
             (explain, "Explain this time"),
             (search("traces", &q, t), "Traces"),
             (search("logs", &q, t), "Logs"),
             (map, "Map"),
-        ],
+        ]),
         copy: CopyAs::new(visit, &asked.range)
             .api(visit, &source(asked))
             .form("causeway", command)
             .form("SQL", sql),
         body: Err(Missing { alike: Vec::new(), everything: String::new() }),
     }
+}
+
+/// Ways that lead somewhere: a name that is too long for a link has none.
+fn linked<const N: usize>(ways: [(String, &'static str); N]) -> Vec<(String, &'static str)> {
+    ways.into_iter().filter(|(href, _)| !href.is_empty()).collect()
 }
 
 /// The figures as the API answers them.
@@ -358,13 +364,13 @@ impl Selected {
         let compare = Address::new("/compare").with("q", &q).with("sel", &selection.text).with("vs", &all);
         Self {
             words: selection.words(),
-            ways: vec![
-                (Address::new("/explain").with("t", t).with("service", &asked.name).to_string(), "Explain"),
+            ways: linked([
+                (Address::new("/explain").with("t", t).with("service", &asked.name).link(), "Explain"),
                 (search("spans", &spans, t), "Search"),
                 (search("logs", &q, t), "Logs"),
-                (compare.with("t", &all).to_string(), "Compare with the rest"),
+                (compare.with("t", &all).link(), "Compare with the rest"),
                 (asked.at(t).to_string(), "Zoom into it"),
-            ],
+            ]),
             clear: asked.at(&asked.range.text).to_string(),
         }
     }
@@ -392,7 +398,7 @@ impl EdgeRow {
     fn new(edge: &Edge, other: &str, t: &str, seconds: f64) -> Self {
         Self {
             other: ServiceMark::new(other),
-            href: Address::new("/map").with("service", other).with("t", t).to_string(),
+            href: Address::new("/map").with("service", other).with("t", t).link(),
             kind: edge.kind.clone(),
             rate: rate(edge.calls / seconds),
             errors: (edge.errors > 0.0).then(|| percent(edge.errors / edge.calls.max(1.0))),

@@ -7,8 +7,13 @@ use query::rows::{Event, Log, RowDetail, Span, TraceRow};
 use crate::address::{self, Address, search, term};
 use crate::attributes::{AttributeList, Entry, Level};
 use crate::colour::Palette;
-use crate::format::{Moment, duration, offset};
-use crate::pages::rows::{Severity, line_and_body, log_context, log_details, scope_words};
+use crate::format::{Moment, cut, duration, first_line, offset};
+use crate::pages::rows::{ServiceMark, Severity, line_and_body, log_context, log_details, scope_words};
+
+/// How much of the name of a span or an event is its title, in characters.
+const TITLE_CHARS_MAX: usize = 300;
+/// How much of a whole name is seen before it is unfolded, in characters.
+const FOLD_CHARS: usize = 100;
 
 /// A chosen span, event or log.
 #[derive(Debug, Template)]
@@ -26,6 +31,8 @@ pub(super) struct Detail {
     pub(super) sort: String,
     pub(super) title: String,
     pub(super) service: String,
+    /// As much of its name as is shown.
+    pub(super) service_name: String,
     pub(super) colour: usize,
     pub(super) start: Moment,
     pub(super) failed: bool,
@@ -117,6 +124,7 @@ impl Detail {
             sort,
             title,
             colour: of.palette.colour(&service),
+            service_name: ServiceMark::new(&service).name,
             service,
             start: Moment::full(time),
             failed: false,
@@ -150,6 +158,7 @@ impl Detail {
             (search("traces", &operation, ""), "Other traces"),
         ];
         ways.extend(span.parent_span_id.as_ref().map(|id| (address::trace_at(&span.trace_id, id), "Parent")));
+        ways.retain(|(href, _)| !href.is_empty());
         let lists = [
             AttributeList::new("Span attributes", Level::Span, &span.attributes),
             AttributeList::new("Resource", Level::Resource("spans"), &span.resource),
@@ -162,11 +171,11 @@ impl Detail {
             facts,
             ids,
             ways,
-            lists: lists.into_iter().filter(|list| !list.entries.is_empty()).collect(),
+            lists: filled(lists.into_iter().chain(whole_name(&span.name))),
             logs: logs.iter().map(|log| Line::new(of, log)).collect(),
             events: span.events.iter().map(|event| EventView::new(of, event)).collect(),
             links: span.links.iter().map(LinkView::new).collect(),
-            ..Self::blank(of, "Span".to_owned(), span.name.clone(), span.start)
+            ..Self::blank(of, "Span".to_owned(), cut(&span.name, TITLE_CHARS_MAX), span.start)
         }
     }
 
@@ -175,6 +184,7 @@ impl Detail {
         let (title, body) = line_and_body(log);
         let mut ways = vec![(log_context(log), "Lines around it")];
         ways.extend(log.span_id.as_ref().map(|id| (address::trace_at(of.trace_id(), id), "Its span")));
+        ways.retain(|(href, _)| !href.is_empty());
         Self {
             failed: severity.is_error(),
             body,
@@ -193,10 +203,25 @@ impl Detail {
             facts: vec![("Time", of.since_start(event.time))],
             ids: vec![("Span", span_id.to_owned())],
             ways: vec![(address::trace_at(of.trace_id(), span_id), "Its span")],
-            lists: Some(list).into_iter().filter(|list| !list.entries.is_empty()).collect(),
-            ..Self::blank(of, "Event".to_owned(), event.name.clone(), event.time)
+            lists: filled([list].into_iter().chain(whole_name(&event.name))),
+            ..Self::blank(of, "Event".to_owned(), cut(&event.name, TITLE_CHARS_MAX), event.time)
         }
     }
+}
+
+/// The lists that have entries.
+fn filled(lists: impl Iterator<Item = AttributeList>) -> Vec<AttributeList> {
+    lists.filter(|list| !list.entries.is_empty()).collect()
+}
+
+/// The whole of a name that is more than a title.
+fn whole(name: &str) -> Option<Entry> {
+    let is_long = name.chars().nth(TITLE_CHARS_MAX).is_some();
+    is_long.then(|| Entry { fold: Some(first_line(name, FOLD_CHARS)), ..Entry::own("name", name) })
+}
+
+fn whole_name(name: &str) -> Option<AttributeList> {
+    Some(AttributeList { title: "Name", entries: vec![whole(name)?] })
 }
 
 impl Line {
@@ -212,11 +237,9 @@ impl Line {
 
 impl EventView {
     fn new(of: Of<'_>, event: &Event) -> Self {
-        Self {
-            name: event.name.clone(),
-            offset: of.since_start(event.time),
-            list: AttributeList::new("Event attributes", Level::Plain, &event.attributes),
-        }
+        let mut list = AttributeList::new("Event attributes", Level::Plain, &event.attributes);
+        list.entries.extend(whole(&event.name));
+        Self { name: cut(&event.name, TITLE_CHARS_MAX), offset: of.since_start(event.time), list }
     }
 }
 

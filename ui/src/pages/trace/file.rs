@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +19,7 @@ use super::trace_id;
 use crate::Ui;
 use crate::address;
 use crate::format::Moment;
+use crate::named::Named;
 use crate::pages::{apart, kept, respond};
 use crate::problem::Problem;
 use crate::visit::Visit;
@@ -65,7 +66,7 @@ struct TraceFile {
 pub(crate) async fn page(
     State(ui): State<Ui>,
     Extension(reader): Extension<Reader>,
-    Path(id): Path<String>,
+    Named(id): Named,
     visit: Visit,
 ) -> Response {
     // The file is kept and sent to others: its times are UTC, whatever its first reader prefers.

@@ -31,7 +31,7 @@ struct Operation {
     service: String,
     colour: usize,
     name: String,
-    /// The spans of it in the waterfall.
+    /// The spans of it in the waterfall; empty if its names are too long for a link.
     href: String,
     count: String,
     errors: u64,
@@ -99,7 +99,7 @@ impl Operation {
         let p95 = sum.durations[((sum.durations.len() * 95).div_ceil(100)).saturating_sub(1).min(last)];
         let find = format!("{} {}", term("service", &service), term("name", &name));
         Self {
-            href: address::trace(trace_id).with("find", &find).to_string(),
+            href: address::trace(trace_id).with("find", &find).link(),
             service,
             colour,
             name,

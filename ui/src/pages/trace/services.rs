@@ -48,6 +48,7 @@ struct Node {
     whole: String,
     spans: String,
     failed: bool,
+    /// Empty if its name is too long for a link.
     href: String,
 }
 
@@ -165,7 +166,7 @@ impl ServiceGraph {
                     failed: tally.errors > 0,
                     href: address::trace(&outline.head.trace_id)
                         .with("find", &term("service", &whole))
-                        .to_string(),
+                        .link(),
                     whole,
                 }
             })

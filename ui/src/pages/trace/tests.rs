@@ -88,6 +88,30 @@ fn a_chosen_span_shows_all_that_is_known_of_it() {
 }
 
 #[test]
+fn long_names_are_cut_and_stand_whole_among_the_attributes() {
+    let mut trace = sample::shop();
+    let (name, message) = ("n".repeat(65_536), "m".repeat(65_536));
+    let span = &mut trace.spans[14];
+    (span.name, span.status_message) = (name.clone(), Some(message.clone()));
+    let query = format!("?span={}", span.span_id);
+    let page = rendered("trace-long-names", &query, &trace);
+    let detail = &page[page.find("id=\"detail\"").unwrap()..];
+    assert!(detail.contains(&format!("<h2>{}…</h2>", "n".repeat(300))));
+    assert!(detail.contains(&format!("<pre>{name}</pre>")) && !detail.contains("Same operation"));
+    assert_eq!(page.matches(&message).count(), 1, "in the detail only");
+}
+
+#[test]
+fn services_beyond_the_legend_are_counted() {
+    let mut trace = sample::chain(1_100, false);
+    for (number, span) in trace.spans.iter_mut().enumerate() {
+        span.service = format!("s-{number}");
+    }
+    let page = rendered("trace-services", "", &trace);
+    assert!(page.contains("and 1,076 more</li>") && page.contains("<bdi>s-0</bdi>"), "{page}");
+}
+
+#[test]
 fn a_chosen_log_shows_its_whole_body() {
     let trace = sample::shop();
     let page = rendered("trace-log", &format!("?log={}", trace.logs[6].id), &trace);

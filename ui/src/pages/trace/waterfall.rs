@@ -8,13 +8,15 @@ use query::rows::{Event, Log, RowDetail, Span, TraceRow};
 
 use crate::address;
 use crate::colour::Palette;
-use crate::format::{counted, duration, offset, svg_percent};
+use crate::format::{counted, duration, first_line, offset, svg_percent};
 use crate::pages::rows::{Severity, line_and_body};
 use crate::tree::{GUIDES_MAX, Tree};
 
 /// The width of a level of the tree and the height of a row in pixels, as in the style sheet.
 const LEVEL_WIDTH: usize = 14;
 const ROW_HEIGHT: usize = 24;
+/// How much of an event and of why a span failed is said in a row, in characters; the detail has all.
+const TEXT_CHARS_MAX: usize = 500;
 /// A bar that is shorter than this share of the trace could not be seen.
 const BAR_SHARE_MIN: f64 = 0.002;
 
@@ -141,7 +143,7 @@ impl Waterfall<'_> {
             colour: self.palette.colour(self.outline.service(number)),
             name: self.outline.name(number).to_owned(),
             failed,
-            note: note.to_owned(),
+            note: first_line(note, TEXT_CHARS_MAX),
             duration: duration(span.duration_ns),
             offset: offset(self.outline.rows[number].start),
             // A bar at the very end moves left by what it was widened.
@@ -173,9 +175,9 @@ impl Waterfall<'_> {
             event: true,
             severity: Severity { class, text: "event".to_owned() },
             text: if says.is_empty() {
-                event.name.clone()
+                first_line(&event.name, TEXT_CHARS_MAX)
             } else {
-                format!("{}: {}", event.name, says.join(": "))
+                first_line(&format!("{}: {}", event.name, says.join(": ")), TEXT_CHARS_MAX)
             },
             offset: offset(since),
             x: svg_percent(self.share(since)),
