@@ -6,8 +6,9 @@
 //! leaves of the processors. Where the store has nothing to take, they never do.
 
 use std::cell::RefCell;
+use std::fs;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,9 @@ const LOAD_MIN: f64 = 0.05;
 /// would look like less telemetry.
 const ROOM: f64 = 0.7;
 /// What questions have of the processors however much comes.
-const SHARE_MIN: f64 = 0.125;
-/// Work after which a thread rests, and the longest that is known to be work and not sleep.
+const SHARE_MIN: f64 = 0.0625;
+/// A thread rests at most so often.
 const WORK_MIN: Duration = Duration::from_millis(3);
-const WORK_MAX: Duration = Duration::from_millis(200);
 /// The longest that a thread rests.
 const REST_MAX: Duration = Duration::from_millis(300);
 
@@ -47,8 +47,14 @@ struct Load {
 }
 
 thread_local! {
-    /// To whom this thread gives way, and since when it works.
-    static GIVES_WAY: RefCell<Option<(Arc<Pace>, Instant)>> = const { RefCell::new(None) };
+    static GIVES_WAY: RefCell<Option<Turn>> = const { RefCell::new(None) };
+}
+
+/// To whom a thread gives way, and since when it works, by the clock and by its own processor time.
+struct Turn {
+    pace: Arc<Pace>,
+    since: Instant,
+    processor_time: Duration,
 }
 
 impl Default for Pace {
@@ -109,27 +115,35 @@ impl Load {
 
 /// This thread gives way from now on.
 pub fn give_way(to: &Arc<Pace>) {
-    GIVES_WAY.with(|gives| *gives.borrow_mut() = Some((Arc::clone(to), Instant::now())));
+    let turn = Turn { pace: Arc::clone(to), since: Instant::now(), processor_time: processor_time() };
+    GIVES_WAY.with(|gives| *gives.borrow_mut() = Some(turn));
 }
 
-/// Rests if this thread gives way, has worked for a while, and the store is busy. To be called now and then by what works
+/// Rests if this thread gives way, has worked for a while, and telemetry comes. To be called now and then by what works
 /// for long, where it holds no lock.
 pub fn rest() {
     GIVES_WAY.with(|gives| {
         let mut gives = gives.borrow_mut();
-        let Some((pace, since)) = &mut *gives else { return };
+        let Some(turn) = &mut *gives else { return };
         let now = Instant::now();
-        let worked = now.saturating_duration_since(*since);
-        if worked < WORK_MIN {
+        if now.saturating_duration_since(turn.since) < WORK_MIN {
             return;
         }
-        // Longer ones slept, and begin now.
-        if worked <= WORK_MAX {
-            let rest = pace.load().rest_of(worked, now);
-            thread::sleep(rest);
-        }
-        *since = Instant::now();
+        let before = std::mem::replace(&mut turn.processor_time, processor_time());
+        let rest = turn.pace.load().rest_of(turn.processor_time.saturating_sub(before), now);
+        thread::sleep(rest);
+        turn.since = Instant::now();
     });
+}
+
+/// The processor time of this thread so far, where the system tells; else the time since the program began, as if it had
+/// worked all the while.
+fn processor_time() -> Duration {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // Nanoseconds on a processor, nanoseconds ready for one, and how often it ran.
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ran = told.and_then(|told| told.split_whitespace().next()?.parse().ok());
+    ran.map_or_else(|| BEGUN.elapsed(), Duration::from_nanos)
 }
 
 #[cfg(test)]
@@ -171,8 +185,8 @@ mod tests {
             let rests = [0, 0, 0].map(|_| load.rest_of(worked, now).as_millis());
             assert_eq!(rests, expected, "{encoded}");
         };
-        // An eighth of two processors, a half of them, and all: one thread alone is less than that.
-        check(57, [18, 42, 66]);
+        // A sixteenth of two processors, a half of them, and all: one thread alone is less than that.
+        check(57, [42, 90, 138]);
         check(11, [0, 5, 11]);
         check(1, [0, 0, 0]);
         // What was not taken is not kept, and nobody rests for ever.
@@ -180,7 +194,7 @@ mod tests {
         let later = now + WINDOW / 2;
         assert_eq!(
             [load.rest_of(worked, now), load.rest_of(worked, later)].map(|rest| rest.as_millis()),
-            [18, 18]
+            [42, 42]
         );
         let rests = [0; 50].map(|_| load.rest_of(worked, later));
         assert_eq!(rests[49], REST_MAX - worked);
@@ -200,7 +214,8 @@ mod tests {
                 if gives {
                     give_way(&pace);
                 }
-                thread::sleep(WORK_MIN * 2);
+                let begun = Instant::now();
+                while processor_time() < WORK_MIN * 2 && begun.elapsed() < Duration::from_secs(5) {}
                 let begun = Instant::now();
                 rest();
                 begun.elapsed()

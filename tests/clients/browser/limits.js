@@ -4,7 +4,7 @@
 
 const { send, withCauseway, withDirectory } = require("../causeway.js");
 const { HEBREW, TURNED, chain, crowd, long, turned } = require("./traces.js");
-const { LARGE_MS, address, asVisitor, fits, mainText, ready, visit } = require("./visitor.js");
+const { LARGE_MS, PAGE_BYTES_MAX, address, asVisitor, fits, mainText, ready, visit } = require("./visitor.js");
 
 const GRID = { name: "Spans, logs and events" };
 const CHAIN_LENGTH = 100_000;
@@ -242,7 +242,10 @@ function misplaced(cores) {
       found += 1;
       // A command or a query stands as it is to be copied.
       const isQuoted = node.parentElement.closest("code, pre, textarea") !== null;
-      const parts = isQuoted ? [] : [[node, 0, at], [node, at + core.length, node.data.length]];
+      // What stands between marks of isolation with it may be turned around.
+      const [opens, closes] = [node.data.lastIndexOf("\u2068", at), node.data.indexOf("\u2069", at)];
+      const [from, to] = opens >= 0 && closes >= 0 ? [opens, closes + 1] : [at, at + core.length];
+      const parts = isQuoted ? [] : [[node, 0, from], [node, to, node.data.length]];
       for (const other of [texts[place - 1], texts[place + 1], texts[place - 2], texts[place + 2]]) {
         if (other !== undefined && block.contains(other) && !isApart(other, block)) parts.push([other, 0, other.data.length]);
       }

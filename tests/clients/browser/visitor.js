@@ -142,4 +142,4 @@ const ready = (page) => page.locator("#trace[data-ready]").waitFor({ timeout: LA
 const textOf = async (locator) => ((await locator.count()) > 0 ? locator.first().innerText() : "");
 const mainText = (page) => page.getByRole("main").innerText();
 
-module.exports = { LARGE_MS, address, asVisitor, fits, mainText, ready, textOf, violations, visit, withBrowser };
+module.exports = { LARGE_MS, PAGE_BYTES_MAX, address, asVisitor, fits, mainText, ready, textOf, violations, visit, withBrowser };
