@@ -4,7 +4,7 @@
 // A small shop's telemetry is sent, and visitors look for the reason of its failing order: with script in light and
 // dark, and without script. They click from the list to the trace and find the log line under its span; from the
 // line in the list of logs it is one click to the trace. On every page no violation by axe, no error on the console,
-// no request to another origin, the policy's header. With --screenshots the pictures of the documentation are made.
+// no request to another origin, the policy's header. With --screenshots only the pictures of the documentation are made.
 
 const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
@@ -13,6 +13,7 @@ const { ask, withCauseway, withDirectory } = require("../causeway.js");
 const { checkAddresses } = require("./addresses.js");
 const { checkFile } = require("./file.js");
 const { checkGoneAway } = require("./gone.js");
+const { withIncident } = require("./broken.js");
 const { checkIncidents } = require("./incident.js");
 const { checkLimits } = require("./limits.js");
 const { checkPages } = require("./pages.js");
@@ -225,22 +226,45 @@ async function checkAxe(browser, server, checks, failing, theme) {
   }
 }
 
-/** The pictures of the documentation. */
-async function takePictures(browser, server, checks, failing, directory) {
+/** The pictures of the documentation: one of every page. */
+async function takePictures(browser, server, checks, failing, { binary, directory }) {
   mkdirSync(directory, { recursive: true });
   const { spans } = await server.get(`/api/traces/${failing}`);
   const { span_id: span } = spans.find((each) => each.name === FAILURE.span);
-  const pictures = [
-    ["trace", `/traces/${failing}`, "light", true],
-    ["trace-dark", `/traces/${failing}`, "dark", true],
-    ["trace-span", `/traces/${failing}?span=${span}`, "light"],
-    ["services", "/services", "light"],
-    ["search", "/search?tab=logs", "light"],
-    ["search-templates", "/search?tab=templates", "light"],
-    ["status", "/status", "light"],
-    ["start", "/start?for=python", "light"],
-  ];
-  for (const [name, address, theme, fullPage] of pictures) {
+  const sql = "SELECT service_name, count(*) AS spans, quantile(duration_ns, 0.95) / 1e6 AS p95_ms FROM spans GROUP BY 1 ORDER BY 2 DESC";
+  await takeAll(browser, server, checks, directory, [
+    ["trace", `/traces/${failing}`, { fullPage: true }],
+    ["trace-dark", `/traces/${failing}`, { fullPage: true, theme: "dark" }],
+    ["trace-span", `/traces/${failing}?span=${span}`],
+    ["trace-flame", `/traces/${failing}?view=flame`],
+    ["trace-table", `/traces/${failing}?view=table`],
+    ["trace-graph", `/traces/${failing}?view=graph`],
+    ["overview", "/"],
+    ["services", "/services"],
+    ["service", `/services/${FAILURE.service}`],
+    ["map", "/map?hops=all&t=now-1h"],
+    ["search-traces", "/search?tab=traces"],
+    ["search-spans", "/search?tab=spans"],
+    ["search", "/search?tab=logs"],
+    ["search-templates", "/search?tab=templates"],
+    ["compare", "/compare?sel=now-15m..now&vs=now-1h..now-15m"],
+    ["sql", `/sql?q=${encodeURIComponent(sql)}`],
+    ["status", "/status"],
+    ["start", "/start?for=python"],
+    ["preferences", "/preferences"],
+  ]);
+  await withIncident(binary, checks, (other, incident) =>
+    takeAll(browser, other, checks, directory, [
+      ["overview-incident", "/"],
+      ["incidents", "/incidents"],
+      ["incident", `/incidents/${incident.id}`],
+      ["explain", "/explain?t=now-5m"],
+    ]),
+  );
+}
+
+async function takeAll(browser, server, checks, directory, pictures) {
+  for (const [name, address, { theme = "light", fullPage = false } = {}] of pictures) {
     await asVisitor(browser, { origin: server.http, theme, checks, name }, async (page) => {
       await page.goto(address);
       await page.waitForLoadState("networkidle");
@@ -267,6 +291,9 @@ async function main() {
   const everything = async (server) =>
     withBrowser(async (browser) => {
       await checkFirstRun(browser, server, checks, requests);
+      if (asked.directory) {
+        return takePictures(browser, server, checks, failing, asked);
+      }
       await checkVisitor(browser, server, checks, failing, { theme: "light" });
       await checkVisitor(browser, server, checks, failing, { theme: "dark" });
       await checkVisitor(browser, server, checks, failing, { script: false });
@@ -274,9 +301,6 @@ async function main() {
       await checkAxe(browser, server, checks, failing, "dark");
       await checkPages(browser, server, checks);
       await checkSearchPages(browser, server, checks);
-      if (asked.directory) {
-        await takePictures(browser, server, checks, failing, asked.directory);
-      }
       await checkFile(browser, server, checks, failing);
       await checkIncidents(browser, asked.binary, checks);
       await checkLimits(browser, asked.binary, checks);
