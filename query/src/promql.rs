@@ -44,7 +44,7 @@ pub use functions::{Extra, Function};
 pub use histogram::{CUSTOM, Counted, Histogram, Mismatch, Reset};
 pub use labels::{Labels, MatchOp, Matcher, NAME};
 pub use notes::Note;
-pub use parse::{DEPTH_MAX, parse};
+pub use parse::{DEPTH_MAX, REGEXES_MAX, parse};
 pub use plan::{Query, Times};
 pub use series::{STALE_BITS, Selection, Series, Source, is_stale, stale};
 

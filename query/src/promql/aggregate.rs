@@ -106,7 +106,8 @@ impl Evaluator<'_> {
         let mut out: Vec<Row> = Vec::new();
         for group in grouped(rows, grouping) {
             self.pause()?;
-            for (row, step) in group.rows.iter().flat_map(|row| (0..grid.count).map(move |step| (row, step))) {
+            for (row, step) in group.rows.iter().flat_map(|row| (0..grid.count).map(move |step| (row, step)))
+            {
                 let value = match row.column.cell(step) {
                     None => continue,
                     Some(Cell::Float(value)) => plain(value),

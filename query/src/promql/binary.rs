@@ -56,23 +56,42 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(rows.len());
         for row in rows {
             self.pause()?;
-            let mut column = Column::empty(scalar.len());
-            for (step, number) in scalar.iter().enumerate() {
-                let Some(cell) = row.column.cell(step) else { continue };
-                let number = Cell::Float(*number);
-                let (left, right) = if swapped { (&number, &cell) } else { (&cell, &number) };
-                // What a comparison chooses is the sample, on whichever side it stands.
-                match self.applied(binary, start, left, right) {
-                    Some(_) if binary.operator.compares() && !binary.returns_bool => column.set(step, cell),
-                    Some(result) => column.set(step, result),
-                    None => (),
+            let column = match row.column.has_histograms() {
+                true => self.mixed_with_scalar(binary, start, &row.column, scalar, swapped),
+                false => {
+                    let values = row.column.values.as_slice();
+                    let (left, right) = if swapped { (scalar, values) } else { (values, scalar) };
+                    of_floats(binary, left, right, row.column.present.clone(), values)
                 }
-            }
+            };
             if !column.is_empty() {
                 out.push(self.named_after(binary, Row { column, ..row }));
             }
         }
         merged(out)
+    }
+
+    fn mixed_with_scalar(
+        &self,
+        binary: &Binary,
+        start: usize,
+        operand: &Column,
+        scalar: &[f64],
+        swapped: bool,
+    ) -> Column {
+        let mut column = Column::empty(scalar.len());
+        for (step, number) in scalar.iter().enumerate() {
+            let Some(cell) = operand.cell(step) else { continue };
+            let number = Cell::Float(*number);
+            let (left, right) = if swapped { (&number, &cell) } else { (&cell, &number) };
+            // What a comparison chooses is the sample, on whichever side it stands.
+            match self.applied(binary, start, left, right) {
+                Some(_) if binary.operator.compares() && !binary.returns_bool => column.set(step, cell),
+                Some(result) => column.set(step, result),
+                None => (),
+            }
+        }
+        column
     }
 
     /// The operator on two samples; nothing if a comparison does not choose them, or they do not go together.
@@ -164,14 +183,12 @@ impl Evaluator<'_> {
     }
 
     fn column(&self, binary: &Binary, start: usize, left: &Column, right: &Column) -> Column {
-        let mut out = Column::empty(left.steps());
-        if !left.has_histograms() && !right.has_histograms() && !binary.operator.compares() {
-            for step in 0..out.steps() {
-                out.present[step] = left.present[step] && right.present[step];
-                out.values[step] = arithmetic(binary.operator, left.values[step], right.values[step]);
-            }
-            return out;
+        if !left.has_histograms() && !right.has_histograms() {
+            let present =
+                left.present.iter().zip(&right.present).map(|(left, right)| *left && *right).collect();
+            return of_floats(binary, &left.values, &right.values, present, &left.values);
         }
+        let mut out = Column::empty(left.steps());
         for step in 0..out.steps() {
             let (Some(left), Some(right)) = (left.cell(step), right.cell(step)) else { continue };
             if let Some(cell) = self.applied(binary, start, &left, &right) {
@@ -198,6 +215,23 @@ impl Evaluator<'_> {
         };
         Row { labels, nameless, column: row.column }
     }
+}
+
+/// The operator where only numbers stand. `chosen` is what a comparison leaves where it holds.
+fn of_floats(binary: &Binary, left: &[f64], right: &[f64], mut present: Vec<bool>, chosen: &[f64]) -> Column {
+    let operator = binary.operator;
+    let pairs = left.iter().zip(right);
+    let values = if !operator.compares() {
+        pairs.map(|(left, right)| arithmetic(operator, *left, *right)).collect()
+    } else if binary.returns_bool {
+        pairs.map(|(left, right)| f64::from(u8::from(holds(operator, *left, *right)))).collect()
+    } else {
+        for (present, (left, right)) in present.iter_mut().zip(pairs) {
+            *present = *present && holds(operator, *left, *right);
+        }
+        chosen.to_vec()
+    };
+    Column::of_floats(values, present)
 }
 
 #[cfg(test)]

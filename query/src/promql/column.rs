@@ -32,7 +32,7 @@ pub(super) enum Cell {
 /// One series over all steps. Where neither a number nor a histogram stands, there is no sample.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    /// The numbers; those of steps without one are 0.
+    /// The numbers; those of steps without one are of no meaning.
     pub(super) values: Vec<f64>,
     /// Where a number stands.
     pub(super) present: Vec<bool>,
@@ -49,6 +49,11 @@ impl Column {
     /// A number at every step.
     pub(super) fn full(values: Vec<f64>) -> Self {
         Self { present: vec![true; values.len()], values, histograms: Vec::new() }
+    }
+
+    /// Numbers where they are present.
+    pub(super) fn of_floats(values: Vec<f64>, present: Vec<bool>) -> Self {
+        Self { values, present, histograms: Vec::new() }
     }
 
     pub(super) fn steps(&self) -> usize {

@@ -15,8 +15,10 @@ use super::series::Source;
 impl Query {
     /// Answers the query over what was loaded. `cancelled` is asked now and then whether to end early.
     pub fn evaluate(&self, source: &dyn Source, cancelled: &dyn Fn() -> bool) -> Result<Answer, Error> {
-        let samples: usize =
-            (0..self.selections().len()).flat_map(|number| source.series(number)).map(|one| one.times.len()).sum();
+        let samples: usize = (0..self.selections().len())
+            .flat_map(|number| source.series(number))
+            .map(|one| one.times.len())
+            .sum();
         if samples as u64 > self.limits.samples_max {
             return Err(Error::Limit { name: "samples_max", most: self.limits.samples_max });
         }
@@ -46,7 +48,9 @@ impl Evaluator<'_> {
             }
             (ValueType::Text, Kind::Text { value, .. }) => Ok(Value::text(value, grid)),
             (ValueType::Text, _) => Err(Error::evaluation("a text was expected")),
-            (ValueType::Scalar, _) => Ok(Value::scalar(self.scalar(expr, grid)?, grid, self.query.is_instant)),
+            (ValueType::Scalar, _) => {
+                Ok(Value::scalar(self.scalar(expr, grid)?, grid, self.query.is_instant))
+            }
             (ValueType::Matrix, _) => {
                 let ranges = self.ranges(expr, grid)?;
                 Value::matrix(&ranges, |each| self.over(&ranges, grid, each).map(drop))

@@ -101,13 +101,19 @@ impl Histogram {
 
     fn zero_bucket(&self) -> Bucket {
         let threshold = self.zero_threshold;
-        Bucket { lower: -threshold, upper: threshold, has_lower: true, has_upper: true, count: self.zero_count }
+        Bucket {
+            lower: -threshold,
+            upper: threshold,
+            has_lower: true,
+            has_upper: true,
+            count: self.zero_count,
+        }
     }
 
     /// All buckets that hold something, from the lowest on.
     pub(super) fn buckets(&self) -> Vec<Bucket> {
         let negative = self.negative.iter().rev().map(|counted| self.negative_bucket(*counted));
-        let zero = [self.zero_bucket()].into_iter();
+        let zero = Some(self.zero_bucket()).filter(|zero| zero.count > 0.0);
         let positive = self.positive.iter().map(|counted| self.positive_bucket(*counted));
         negative.chain(zero).chain(positive).filter(|bucket| bucket.count != 0.0).collect()
     }

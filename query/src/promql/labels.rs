@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// The label that holds the name of a metric.
 pub const NAME: &str = "__name__";
@@ -13,6 +13,9 @@ pub(super) const BOUND: &str = "le";
 pub(super) const TYPE: &str = "__type__";
 /// The label that holds the unit of a metric, where units are labels.
 pub(super) const UNIT: &str = "__unit__";
+
+/// The most memory that one compiled expression may take.
+const REGEX_BYTES_MAX: usize = 4 << 20;
 
 /// One label: its name and its value.
 type Pair = (Arc<str>, Arc<str>);
@@ -29,7 +32,8 @@ impl Labels {
 
     /// Labels from pairs in any order. Of a name given twice the first counts; empty values are left out.
     pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut pairs: Vec<Pair> = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut pairs: Vec<Pair> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         pairs.sort_by(|left, right| left.0.cmp(&right.0));
         pairs.dedup_by(|later, first| later.0 == first.0);
         pairs.retain(|(_, value)| !value.is_empty());
@@ -189,7 +193,8 @@ impl Eq for Matcher {}
 
 /// A regular expression that has to match the whole text.
 pub(super) fn anchored(pattern: &str) -> Result<Regex, String> {
-    let whole = |pattern: &str| Regex::new(&format!("^(?s:{pattern})$"));
+    let whole =
+        |pattern: &str| RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_BYTES_MAX).build();
     // Prometheus' expressions take a brace that begins no repetition for itself.
     whole(pattern)
         .or_else(|error| whole(&with_literal_braces(pattern)).map_err(|_| error))

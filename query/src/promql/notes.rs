@@ -96,9 +96,10 @@ impl Remark {
             R::MixedKinds(labels) => named("vector contains a mix of classic and native histograms", labels),
             R::NotCounter(labels) => named("this native histogram metric is not a counter:", labels),
             R::NotGauge(labels) => named("this native histogram metric is not a gauge:", labels),
-            R::MixedSchemas(labels) => {
-                named("vector contains a mix of histograms with exponential and custom buckets schemas", labels)
-            }
+            R::MixedSchemas(labels) => named(
+                "vector contains a mix of histograms with exponential and custom buckets schemas",
+                labels,
+            ),
             R::OtherBounds(labels) => {
                 named("vector contains histograms with incompatible custom buckets", labels)
             }

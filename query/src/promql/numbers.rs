@@ -128,9 +128,9 @@ pub(super) fn shortest(value: f64) -> String {
     let text = format!("{value:e}");
     let Some((digits, exponent)) = text.split_once('e') else { return text };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    match exponent < -4 || exponent >= 6 {
-        true => with_exponent(digits, exponent),
-        false => plain(value),
+    match (-4..6).contains(&exponent) {
+        true => plain(value),
+        false => with_exponent(digits, exponent),
     }
 }
 

@@ -15,6 +15,8 @@ use super::{Options, TEXT_BYTES_MAX};
 
 /// How deep a tree may be.
 pub const DEPTH_MAX: usize = 128;
+/// How many regular expressions may stand in selectors: each can take some megabytes.
+pub const REGEXES_MAX: usize = 100;
 
 /// Reads a query.
 pub fn parse(text: &str, options: &Options) -> Result<Expr, Error> {
@@ -22,7 +24,7 @@ pub fn parse(text: &str, options: &Options) -> Result<Expr, Error> {
         return Err(Error::Limit { name: "text_bytes_max", most: TEXT_BYTES_MAX as u64 });
     }
     let tokens = lex::tokens(text)?;
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, selectors: 0, options };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, selectors: 0, regexes: 0, options };
     if parser.peek().kind == lex::Kind::End {
         return Err(parser.error("no expression found in input"));
     }
@@ -40,6 +42,8 @@ pub(super) struct Parser<'a> {
     depth: usize,
     /// Selectors read so far.
     selectors: usize,
+    /// Regular expressions read so far.
+    regexes: usize,
     options: &'a Options,
 }
 
@@ -71,9 +75,8 @@ impl Parser<'_> {
         let token = self.peek();
         match token.kind {
             lex::Kind::End => self.error(format!("unexpected end of input, expected {expected}")),
-            _ => {
-                self.error(format!("unexpected {:?}, expected {expected}", &self.text[token.start..token.end]))
-            }
+            _ => self
+                .error(format!("unexpected {:?}, expected {expected}", &self.text[token.start..token.end])),
         }
     }
 
@@ -135,8 +138,18 @@ impl Parser<'_> {
         use Operator as O;
         if let lex::Kind::Sign(sign) = self.peek().kind {
             let signs = [
-                O::Add, O::Subtract, O::Multiply, O::Divide, O::Modulo, O::Power, O::Equal, O::NotEqual, O::Less,
-                O::LessOrEqual, O::Greater, O::GreaterOrEqual,
+                O::Add,
+                O::Subtract,
+                O::Multiply,
+                O::Divide,
+                O::Modulo,
+                O::Power,
+                O::Equal,
+                O::NotEqual,
+                O::Less,
+                O::LessOrEqual,
+                O::Greater,
+                O::GreaterOrEqual,
             ];
             return signs.into_iter().find(|operator| operator.text() == sign);
         }
@@ -334,7 +347,8 @@ impl Parser<'_> {
                 let at = self.peek().start;
                 let matcher = self.matcher()?;
                 if let (Some(name), NAME) = (name, matcher.name.as_str()) {
-                    let message = format!("metric name must not be set twice: {name:?} or {:?}", matcher.value);
+                    let message =
+                        format!("metric name must not be set twice: {name:?} or {:?}", matcher.value);
                     return Err(self.error_at(message, at));
                 }
                 matchers.push(matcher);
@@ -372,6 +386,10 @@ impl Parser<'_> {
             return Err(self.unexpected("a text in quotes"));
         };
         self.at += 1;
+        self.regexes += usize::from(matches!(op, MatchOp::Regex | MatchOp::NotRegex));
+        if self.regexes > REGEXES_MAX {
+            return Err(Error::Limit { name: "regexes_max", most: REGEXES_MAX as u64 });
+        }
         Matcher::new(&name, op, &value).map_err(|message| self.error_at(message, at))
     }
 }

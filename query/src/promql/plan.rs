@@ -194,8 +194,7 @@ impl Query {
     fn need(&mut self, number: usize, matchers: &[Matcher], shift: &Shift, back_ms: i64, grid: &Grid) {
         let (first, last) = self.look(shift).ends(grid);
         // The start of a window does not belong to it.
-        let selection =
-            Selection { matchers: matchers.to_vec(), from_ms: first - back_ms + 1, to_ms: last };
+        let selection = Selection { matchers: matchers.to_vec(), from_ms: first - back_ms + 1, to_ms: last };
         let place = self.place(selection);
         if self.of_selectors.len() <= number {
             self.of_selectors.resize(number + 1, usize::MAX);

@@ -77,7 +77,9 @@ impl Evaluator<'_> {
         }
         let mut ranked: Vec<(usize, f64)> = Vec::with_capacity(rows.len());
         ranked.extend(
-            rows.iter().enumerate().filter_map(|(place, row)| row.column.float(step).map(|value| (place, value))),
+            rows.iter()
+                .enumerate()
+                .filter_map(|(place, row)| row.column.float(step).map(|value| (place, value))),
         );
         let largest = aggregation == Aggregation::Topk;
         ranked.sort_by(|(_, left), (_, right)| by_value(*left, *right, largest));

@@ -41,23 +41,31 @@ pub(super) fn ones<'r>(
     for row in one {
         found.entry(signature(&row.labels, &binary.matching)).or_default().push(row);
     }
-    for (signature, rows) in &found {
-        for (number, row) in rows.iter().enumerate().skip(1) {
-            let both = |step: &usize| {
-                let other = rows[..number].iter().find(|other| other.column.has(*step));
-                other.filter(|_| row.column.has(*step) && many.iter().any(|many| many.column.has(*step)))
-            };
-            if let Some(other) = (0..grid.count).find_map(|step| both(&step)) {
-                let side = if matches!(binary.many, Many::Right(_)) { "left" } else { "right" };
-                return Err(Error::evaluation(format!(
-                    "found duplicate series for the match group {signature} on the {side} hand-side of the \
-                     operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                    row.labels, other.labels
-                )));
+    let mut any = vec![false; grid.count];
+    for row in many {
+        any.iter_mut().enumerate().for_each(|(step, any)| *any |= row.column.has(step));
+    }
+    for (signature, rows) in found.iter().filter(|(_, rows)| rows.len() > 1) {
+        let mut taken: Vec<Option<&Row>> = vec![None; grid.count];
+        for row in rows {
+            for (step, taken) in taken.iter_mut().enumerate().filter(|(step, _)| row.column.has(*step)) {
+                if let (Some(other), true) = (*taken, any[step]) {
+                    return Err(duplicate(binary, signature, row, other));
+                }
+                *taken = Some(row);
             }
         }
     }
     Ok(found)
+}
+
+fn duplicate(binary: &Binary, signature: &Labels, row: &Row, other: &Row) -> Error {
+    let side = if matches!(binary.many, Many::Right(_)) { "left" } else { "right" };
+    Error::evaluation(format!(
+        "found duplicate series for the match group {signature} on the {side} hand-side of the operation: \
+         [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+        row.labels, other.labels
+    ))
 }
 
 /// At which steps a signature has a result already.

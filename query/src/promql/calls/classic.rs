@@ -114,7 +114,14 @@ impl Evaluator<'_> {
         }
     }
 
-    fn of_native(&self, histogram: &Histogram, asked: &Asked, step: usize, labels: &Labels, at: usize) -> f64 {
+    fn of_native(
+        &self,
+        histogram: &Histogram,
+        asked: &Asked,
+        step: usize,
+        labels: &Labels,
+        at: usize,
+    ) -> f64 {
         match asked {
             Asked::Quantile(quantiles) => {
                 let quantile = histogram.quantile(quantiles[step]);

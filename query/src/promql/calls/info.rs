@@ -33,7 +33,9 @@ impl Evaluator<'_> {
         for row in self.vector(&args[0], grid)? {
             self.pause()?;
             // An info series is not about itself.
-            if infos.iter().any(|info| info.labels.name() == row.labels.name()) && !row.labels.name().is_empty() {
+            if infos.iter().any(|info| info.labels.name() == row.labels.name())
+                && !row.labels.name().is_empty()
+            {
                 out.push(row);
                 continue;
             }

@@ -16,7 +16,12 @@ use super::unknown;
 
 impl Evaluator<'_> {
     /// A call of a function of windows.
-    pub(super) fn range_call(&self, name: &'static str, args: &[Expr], grid: &Grid) -> Result<Vec<Row>, Error> {
+    pub(super) fn range_call(
+        &self,
+        name: &'static str,
+        args: &[Expr],
+        grid: &Grid,
+    ) -> Result<Vec<Row>, Error> {
         let (arg, params) = match name {
             "quantile_over_time" => (&args[1], &args[..1]),
             _ => (&args[0], &args[1..]),
@@ -30,11 +35,14 @@ impl Evaluator<'_> {
         let at = arg.start;
         let rows = match name {
             "rate" | "increase" | "delta" => {
-                let rows = self.over(&ranges, grid, |window, _| self.extrapolated(name, window, &ranges, at))?;
+                let rows =
+                    self.over(&ranges, grid, |window, _| self.extrapolated(name, window, &ranges, at))?;
                 self.note_names(name, &rows, at);
                 rows
             }
-            "irate" | "idelta" => self.over(&ranges, grid, |window, _| self.instant_rate(name, window, at))?,
+            "irate" | "idelta" => {
+                self.over(&ranges, grid, |window, _| self.instant_rate(name, window, at))?
+            }
             "deriv" => self.over(&ranges, grid, |window, _| self.deriv(window, at))?,
             "predict_linear" => {
                 self.over(&ranges, grid, |window, step| self.predicted(window, param(0, step), at))?
@@ -151,9 +159,9 @@ fn function(name: &str) -> Option<OfWindow> {
         "min_over_time" => |evaluator, window, at| evaluator.of_floats(window, at, least),
         "max_over_time" => |evaluator, window, at| evaluator.of_floats(window, at, most),
         "stdvar_over_time" => |evaluator, window, at| evaluator.of_floats(window, at, variance),
-        "stddev_over_time" => |evaluator, window, at| {
-            evaluator.of_floats(window, at, |values| variance(values).sqrt())
-        },
+        "stddev_over_time" => {
+            |evaluator, window, at| evaluator.of_floats(window, at, |values| variance(values).sqrt())
+        }
         "mad_over_time" => |evaluator, window, at| evaluator.of_floats(window, at, median_deviation),
         "ts_of_last_over_time" => {
             |_, window, _| window.last().map(|(time, _)| Cell::Float(time as f64 / 1000.0))

@@ -25,7 +25,8 @@ impl Histogram {
 
     /// Everything in it by a factor.
     pub(in super::super) fn scaled(&self, factor: f64) -> Self {
-        let scale = |buckets: &[Counted]| buckets.iter().map(|(number, count)| (*number, count * factor)).collect();
+        let scale =
+            |buckets: &[Counted]| buckets.iter().map(|(number, count)| (*number, count * factor)).collect();
         Self {
             count: self.count * factor,
             sum: self.sum * factor,
@@ -177,7 +178,8 @@ impl Histogram {
             Reset::No => return false,
             Reset::Unknown | Reset::Gauge => (),
         }
-        if self.count < before.count || self.is_custom() != before.is_custom() || self.bounds != before.bounds {
+        if self.count < before.count || self.is_custom() != before.is_custom() || self.bounds != before.bounds
+        {
             return true;
         }
         if self.schema > before.schema || self.zero_threshold < before.zero_threshold {

@@ -1,7 +1,7 @@
 //! What histograms tell of what was observed: quantiles, fractions, variance.
 
-use super::{Bucket, Histogram};
 use super::super::numbers::Sum;
+use super::{Bucket, Histogram};
 
 /// A quantile and what to know of it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -73,13 +73,14 @@ impl Parser<'_> {
             Kind::Number(_) | Kind::Text { .. } => Ok(()),
             Kind::Selector(selector) | Kind::Range { selector, .. } => {
                 match selector.matchers.iter().all(|matcher| matcher.matches("")) {
-                    true => Err(
-                        self.error_at("vector selector must contain at least one non-empty matcher", expr.start)
-                    ),
+                    true => Err(self
+                        .error_at("vector selector must contain at least one non-empty matcher", expr.start)),
                     false => Ok(()),
                 }
             }
-            Kind::Subquery { inner, .. } | Kind::Paren(inner) | Kind::Negate(inner) => self.check_selectors(inner),
+            Kind::Subquery { inner, .. } | Kind::Paren(inner) | Kind::Negate(inner) => {
+                self.check_selectors(inner)
+            }
             Kind::Binary(binary) => {
                 self.check_selectors(&binary.left)?;
                 self.check_selectors(&binary.right)
