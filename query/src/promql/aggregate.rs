@@ -14,7 +14,6 @@ use super::notes::Remark;
 use super::numbers::{plain, quantile};
 
 pub(super) use choose::by_value;
-pub(super) use fold::summed;
 
 /// The series that go into one.
 pub(super) struct Group {

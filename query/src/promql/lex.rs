@@ -191,7 +191,7 @@ fn number(word: &str) -> Option<f64> {
         return Some(number as f64);
     }
     let decimal = plain.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-    decimal.then(|| plain.parse().ok()).flatten()
+    decimal.then(|| plain.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
 }
 
 /// The bytes that a quoted text stands for. An error has its place in the text.

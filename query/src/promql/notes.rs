@@ -111,7 +111,7 @@ impl Remark {
                 labels.name()
             ),
             R::MaybeNoCounterType(labels) => format!(
-                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {:?}: \
+                "metric might not be a counter, __type__ label is not set to \"counter\", got {:?}: \
                  {:?}",
                 labels.get(super::labels::TYPE),
                 labels.name()
@@ -142,12 +142,11 @@ impl Remark {
     }
 }
 
-/// A text with the metric that it is about, if that has a name.
+/// A text with the metric that it is about.
 fn named(text: &str, labels: &Labels) -> String {
-    match (labels.name(), text.strip_suffix(':')) {
-        ("", bare) => bare.unwrap_or(text).to_owned(),
-        (name, Some(_)) => format!("{text} {name:?}"),
-        (name, None) => format!("{text} for metric name {name:?}"),
+    match text.ends_with(':') {
+        true => format!("{text} {:?}", labels.name()),
+        false => format!("{text} for metric name {:?}", labels.name()),
     }
 }
 

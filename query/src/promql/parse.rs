@@ -203,11 +203,7 @@ impl Parser<'_> {
         self.expect("(")?;
         let mut labels = Vec::new();
         while !self.is_sign(")") {
-            match self.peek().kind.clone() {
-                lex::Kind::Word(word) if !word.contains(':') => labels.push(word),
-                lex::Kind::Text { value, utf8: true } if !value.is_empty() => labels.push(value),
-                _ => return Err(self.unexpected("a label")),
-            }
+            labels.push(self.label().ok_or_else(|| self.unexpected("a label"))?);
             self.at += 1;
             if !self.take(",") {
                 break;
@@ -215,6 +211,20 @@ impl Parser<'_> {
         }
         self.expect(")")?;
         Ok(labels)
+    }
+
+    /// The label that is next: a word, be it that of a number, or a text in quotes.
+    fn label(&self) -> Option<String> {
+        let token = self.peek();
+        match &token.kind {
+            lex::Kind::Word(word) if !word.contains(':') => Some(word.clone()),
+            lex::Kind::Text { value, utf8: true } if !value.is_empty() => Some(value.clone()),
+            lex::Kind::Number(_) => {
+                let word = &self.text[token.start..token.end];
+                word.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| word.to_owned())
+            }
+            _ => None,
+        }
     }
 
     /// An operand: signs before it, itself, and what stands behind it: `[5m]`, `offset`, `@`.
@@ -366,11 +376,7 @@ impl Parser<'_> {
 
     /// `label="value"`, `"a label"="value"`, or `"metric"`.
     fn matcher(&mut self) -> Result<Matcher, Error> {
-        let name = match self.peek().kind.clone() {
-            lex::Kind::Word(word) if !word.contains(':') => word,
-            lex::Kind::Text { value, utf8: true } => value,
-            _ => return Err(self.unexpected("a label or \"}\"")),
-        };
+        let name = self.label().ok_or_else(|| self.unexpected("a label or \"}\""))?;
         let quoted = matches!(self.next().kind, lex::Kind::Text { .. });
         let op = match self.peek().kind {
             lex::Kind::Sign("=") => MatchOp::Equal,

@@ -1,12 +1,9 @@
 //! Aggregations that take one sample after the other: column by column, with a state per step.
 
-use std::sync::Arc;
-
 use super::super::ast::Aggregation;
 use super::super::column::{Column, Row};
 use super::super::evaluate::Evaluator;
-use super::super::histogram::{Histogram, Mismatch};
-use super::super::labels::Labels;
+use super::super::histogram::Histogram;
 use super::super::notes::Remark;
 use super::super::numbers::{Mean, Sum, Variance};
 
@@ -103,35 +100,31 @@ impl Evaluator<'_> {
     fn with_histograms(&self, mean: bool, rows: &[Row], mut column: Column, at: usize) -> Column {
         let mut mixed = vec![false; column.steps()];
         for (step, mixed) in mixed.iter_mut().enumerate() {
-            let histograms: Vec<&Histogram> =
-                rows.iter().filter_map(|row| row.column.histogram(step)).map(Arc::as_ref).collect();
-            if histograms.is_empty() {
-                continue;
+            let mut rows = rows.iter().filter(|row| row.column.has(step)).peekable();
+            // Once a number came first, there is no sum of histograms, and nothing in them that would not fit.
+            let starts = rows.peek().and_then(|row| row.column.histogram(step));
+            let mut sum = starts.map(|first| Ok(Histogram::like(first)));
+            let mut count = 0.0;
+            for row in rows {
+                let Some(histogram) = row.column.histogram(step) else { continue };
+                count += 1.0;
+                if let Some(Ok(so_far)) = &sum {
+                    let next = so_far.gathered(histogram, count, mean);
+                    next.as_ref().err().inspect(|mismatch| self.note_mismatch(**mismatch, &row.labels, at));
+                    sum = Some(next);
+                }
             }
-            if column.present[step] {
-                self.note(&Remark::MixedSamplesInAggregation, at);
-                *mixed = true;
-                continue;
-            }
-            match summed(&histograms) {
-                Ok(sum) if mean => column.set_histogram(step, sum.divided(histograms.len() as f64).into()),
-                Ok(sum) => column.set_histogram(step, sum.into()),
-                Err(Mismatch::Schemas) => self.note(&Remark::MixedSchemas(Labels::empty()), at),
-                Err(Mismatch::Bounds) => self.note(&Remark::OtherBounds(Labels::empty()), at),
+            *mixed = count > 0.0 && column.present[step];
+            match sum {
+                Some(Err(_)) => (),
+                _ if *mixed => self.note(&Remark::MixedSamplesInAggregation, at),
+                Some(Ok(sum)) => column.set_histogram(step, sum.compacted().into()),
+                None => (),
             }
         }
         column.keep(|step| !mixed[step]);
         column
     }
-}
-
-/// The sum of histograms, of which there is at least one.
-pub(in super::super) fn summed(histograms: &[&Histogram]) -> Result<Histogram, Mismatch> {
-    let mut sum = histograms.first().map_or_else(Histogram::default, |first| (*first).clone());
-    for histogram in histograms.iter().skip(1) {
-        sum = sum.plus(histogram)?;
-    }
-    Ok(sum.compacted())
 }
 
 /// How many samples there are at every step.

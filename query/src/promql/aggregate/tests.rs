@@ -153,10 +153,13 @@ fn histograms_are_summed_and_otherwise_passed_over() {
         ("topk(1, m)", "PromQL info: ignored histogram in topk aggregation (1:9)"),
         ("quantile(1, m)", "PromQL info: ignored histogram in quantile aggregation (1:13)"),
         ("sum(m)", "PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)"),
-        ("avg(c)", "PromQL warning: vector contains histograms with incompatible custom buckets (1:5)"),
+        (
+            "avg(c)",
+            "PromQL warning: vector contains histograms with incompatible custom buckets for metric name \"c\" (1:5)",
+        ),
         (
             "sum(s)",
-            "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas (1:5)",
+            "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"s\" (1:5)",
         ),
     ];
     for (text, expected) in notes {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::aggregate::summed;
 use super::super::ast::Expr;
 use super::super::column::{Cell, Grid, Row, same_labels};
 use super::super::error::Error;
 use super::super::evaluate::Evaluator;
-use super::super::histogram::{Histogram, Mismatch, Reset};
+use super::super::histogram::{Histogram, Mismatch};
 use super::super::labels::Labels;
 use super::super::notes::Remark;
 use super::super::numbers::{Mean, Sum, Variance, quantile};
@@ -53,15 +52,13 @@ impl Evaluator<'_> {
                     self.smoothed(window, param(0, step), param(1, step), at)
                 })?
             }
-            "quantile_over_time" => {
-                for q in numbers[0].iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                    self.note(&Remark::BadQuantile(*q), params[0].start);
+            "quantile_over_time" => self.over(&ranges, grid, |window, step| {
+                let mut values = self.floats(window, at)?.to_vec();
+                if !(0.0..=1.0).contains(&param(0, step)) {
+                    self.note(&Remark::BadQuantile(param(0, step)), params[0].start);
                 }
-                self.over(&ranges, grid, |window, step| {
-                    let mut values = self.floats(window, at)?.to_vec();
-                    Some(Cell::Float(quantile(param(0, step), &mut values)))
-                })?
-            }
+                Some(Cell::Float(quantile(param(0, step), &mut values)))
+            })?,
             _ => {
                 let function = function(name).ok_or_else(|| unknown(name))?;
                 self.over(&ranges, grid, |window, _| function(self, window, at))?
@@ -97,7 +94,7 @@ impl Evaluator<'_> {
     }
 
     /// Remarks why two histograms of a series do not go together.
-    pub(super) fn note_mismatch(&self, mismatch: Mismatch, labels: &Labels, at: usize) {
+    pub(in super::super) fn note_mismatch(&self, mismatch: Mismatch, labels: &Labels, at: usize) {
         let remark = match mismatch {
             Mismatch::Schemas => Remark::MixedSchemas(labels.clone()),
             Mismatch::Bounds => Remark::OtherBounds(labels.clone()),
@@ -115,9 +112,11 @@ impl Evaluator<'_> {
             return None;
         }
         let histograms: Vec<&Histogram> = window.histograms.iter().map(Arc::as_ref).collect();
-        match summed(&histograms) {
-            Ok(sum) if mean => Some(Cell::Histogram(sum.divided(histograms.len() as f64).into())),
-            Ok(sum) => Some(Cell::Histogram(sum.into())),
+        let total = |total: Result<Histogram, Mismatch>, (number, histogram): (usize, &&Histogram)| {
+            total?.gathered(histogram, number as f64 + 1.0, mean)
+        };
+        match histograms.iter().enumerate().fold(Ok(Histogram::like(histograms[0])), total) {
+            Ok(total) => Some(Cell::Histogram(total.compacted().into())),
             Err(mismatch) => {
                 self.note_mismatch(mismatch, window.labels, at);
                 None
@@ -239,10 +238,7 @@ fn changed(before: &Cell, now: &Cell) -> bool {
 fn was_reset(before: &Cell, now: &Cell) -> bool {
     match (before, now) {
         (Cell::Float(before), Cell::Float(now)) => now < before,
-        (Cell::Histogram(before), Cell::Histogram(now)) => {
-            let gauges = [before, now].map(|histogram| histogram.reset == Reset::Gauge);
-            gauges[0] != gauges[1] || now.began_anew(before)
-        }
+        (Cell::Histogram(before), Cell::Histogram(now)) => now.began_anew(before),
         _ => true,
     }
 }

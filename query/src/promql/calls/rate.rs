@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::column::{Cell, Row};
 use super::super::evaluate::Evaluator;
-use super::super::histogram::{Histogram, Reset};
+use super::super::histogram::{Histogram, Mismatch, Reset};
 use super::super::labels::{Labels, TYPE};
 use super::super::notes::Remark;
 use super::super::select::{Ranges, Window};
@@ -50,33 +50,51 @@ impl Evaluator<'_> {
     fn histogram_growth(&self, window: &Window<'_>, is_counter: bool, at: usize) -> Option<Histogram> {
         let histograms = window.histograms;
         let last = histograms.last()?;
-        let gauges = histograms.iter().filter(|histogram| histogram.reset == Reset::Gauge).count();
-        if is_counter && gauges > 0 {
+        let first = &histograms[0];
+        let is_gauge = |histogram: &Histogram| histogram.reset == Reset::Gauge;
+        if is_counter && (is_gauge(first) || is_gauge(last)) {
             self.note(&Remark::NotCounter(window.labels.clone()), at);
         }
-        let first = &histograms[0];
-        if !is_counter && [first, last].iter().any(|histogram| histogram.reset != Reset::Gauge) {
+        if !is_counter && !(is_gauge(first) && is_gauge(last)) {
             self.note(&Remark::NotGauge(window.labels.clone()), at);
         }
         // Where the counter began anew right after the first histogram, nothing of that one counts.
         let anew = is_counter && histograms[1].began_anew(first);
         let first = if anew { Arc::new(Histogram::like(&histograms[1])) } else { Arc::clone(first) };
         let others = histograms[1..].iter();
-        if others.clone().any(|histogram| histogram.is_custom() != first.is_custom()) {
-            self.note(&Remark::MixedSchemas(window.labels.clone()), at);
-            return None;
+        if !is_counter {
+            return self.compatible(last.minus(&first), window.labels, at);
         }
-        let mut grown = last.minus(&first);
-        if is_counter {
-            let pairs = std::iter::once(&first).chain(others.clone()).zip(others).skip(usize::from(anew));
-            for (before, _) in pairs.filter(|(before, now)| now.began_anew(before)) {
-                grown = grown.and_then(|grown| grown.plus(before));
+        for histogram in std::iter::once(last).chain(others.clone()) {
+            if histogram.is_custom() != first.is_custom() {
+                self.note(&Remark::MixedSchemas(window.labels.clone()), at);
+                return None;
+            }
+            if is_gauge(histogram) {
+                self.note(&Remark::NotCounter(window.labels.clone()), at);
             }
         }
+        // The coarsest of all is that of the result.
+        let schema = others.clone().map(|histogram| histogram.schema).fold(first.schema, i32::min);
+        let mut grown = (**last).clone().coarsened(schema).minus(&first);
+        let pairs = std::iter::once(&first).chain(others.clone()).zip(others).skip(usize::from(anew));
+        for (before, _) in pairs.filter(|(before, now)| now.began_anew(before)) {
+            grown = grown.and_then(|grown| grown.plus(before));
+        }
+        self.compatible(grown, window.labels, at)
+    }
+
+    /// A difference of histograms, which is a gauge; or a remark that they do not go together.
+    fn compatible(
+        &self,
+        grown: Result<Histogram, Mismatch>,
+        labels: &Labels,
+        at: usize,
+    ) -> Option<Histogram> {
         match grown {
             Ok(grown) => Some(Histogram { reset: Reset::Gauge, ..grown }.compacted()),
             Err(mismatch) => {
-                self.note_mismatch(mismatch, window.labels, at);
+                self.note_mismatch(mismatch, labels, at);
                 None
             }
         }
@@ -129,13 +147,7 @@ impl Evaluator<'_> {
         if is_rate && last.began_anew(before) {
             return Some(Histogram { reset: Reset::Gauge, ..last.clone() }.compacted());
         }
-        match last.minus(before) {
-            Ok(grown) => Some(grown.compacted()),
-            Err(mismatch) => {
-                self.note_mismatch(mismatch, labels, at);
-                None
-            }
-        }
+        self.compatible(last.minus(before), labels, at)
     }
 
     /// Remarks which metrics are taken as counters and do not look like any.

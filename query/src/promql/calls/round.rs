@@ -66,12 +66,16 @@ impl Evaluator<'_> {
     }
 }
 
-/// The larger of two; NaN if one is.
+/// The larger of two; NaN if one is and the other is not infinite that way, as Go has it.
 fn at_least(value: f64, least: f64) -> f64 {
-    if least.is_nan() || value < least { least } else { value }
+    match value == f64::INFINITY || least == f64::INFINITY {
+        true => f64::INFINITY,
+        false if value.is_nan() || least.is_nan() => f64::NAN,
+        false => value.max(least),
+    }
 }
 
-/// The smaller of two; NaN if one is.
+/// The smaller of two; NaN if one is and the other is not infinite that way.
 fn at_most(value: f64, most: f64) -> f64 {
-    if most.is_nan() || value > most { most } else { value }
+    -at_least(-value, -most)
 }

@@ -69,6 +69,20 @@ impl Histogram {
         Ok(Self { reset: Reset::Gauge, ..self.combined(other, -1.0)? })
     }
 
+    /// The sum or the mean with one more, which is the histogram of a number from 1 on. A mean moves, as that of
+    /// Prometheus does, so that the mean of what is infinite is no number.
+    pub(in super::super) fn gathered(&self, next: &Self, number: f64, mean: bool) -> Result<Self, Mismatch> {
+        if number == 1.0 {
+            return Ok(next.clone());
+        }
+        if !mean {
+            return self.plus(next);
+        }
+        let reset = self.plus(next)?.reset;
+        let moved = self.plus(&next.divided(number).minus(&self.divided(number))?)?;
+        Ok(Self { reset, ..moved })
+    }
+
     fn combined(&self, other: &Self, sign: f64) -> Result<Self, Mismatch> {
         if self.is_custom() != other.is_custom() {
             return Err(Mismatch::Schemas);
@@ -101,8 +115,13 @@ impl Histogram {
         other.coarsen(schema);
     }
 
-    /// Brings it to a coarser schema.
-    pub(in super::super) fn coarsen(&mut self, schema: i32) {
+    /// The same in a coarser schema.
+    pub(in super::super) fn coarsened(mut self, schema: i32) -> Self {
+        self.coarsen(schema);
+        self
+    }
+
+    fn coarsen(&mut self, schema: i32) {
         if self.is_custom() || schema >= self.schema {
             return;
         }

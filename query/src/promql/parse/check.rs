@@ -30,7 +30,8 @@ impl Parser<'_> {
         if operator.is_set() && binary.many != Many::Neither {
             return Err(self.error_at(format!("no grouping allowed for {:?} operation", operator.text()), at));
         }
-        if scalars.contains(&true) && binary.matching != Grouping::AllBut(Vec::new()) {
+        let (Grouping::These(matched) | Grouping::AllBut(matched)) = &binary.matching;
+        if scalars.contains(&true) && !matched.is_empty() {
             return Err(self.error_at("vector matching only allowed between instant vectors", at));
         }
         self.check_labels(binary, at)

@@ -63,6 +63,7 @@ fn selectors_ranges_and_calls() {
         (r#"{"a.b", x=~"y"}"#, "a.b|y"),
         (r#"a{"l.m"="v",}"#, "a|v"),
         ("a:b:c", "a:b:c"),
+        (r#"a{inf="x"} + on () 1"#, "(a|x + 1)"),
         ("a[5m] offset -1h @ 1.5", "a[300000] --3600000 @Time(1500)"),
         ("a[90]", "a[90000]"),
         ("a @ start()", "a @Start"),
