@@ -88,14 +88,14 @@ impl Histogram {
     }
 
     fn positive_bucket(&self, (number, count): Counted) -> Bucket {
-        let (lower, upper) = (self.upper(number - 1), self.upper(number));
+        let (lower, upper) = (self.upper(number.saturating_sub(1)), self.upper(number));
         // Of bounds of one's own the lowest bucket has all that is below.
         let has_lower = lower == f64::NEG_INFINITY;
         Bucket { lower, upper, has_lower, has_upper: true, count }
     }
 
     fn negative_bucket(&self, (number, count): Counted) -> Bucket {
-        let (lower, upper) = (-self.upper(number), -self.upper(number - 1));
+        let (lower, upper) = (-self.upper(number), -self.upper(number.saturating_sub(1)));
         Bucket { lower, upper, has_lower: true, has_upper: false, count }
     }
 
@@ -123,7 +123,7 @@ impl Histogram {
 fn exponential_bound(number: i32, schema: i32) -> f64 {
     if schema < 0 {
         // Beyond this a number would not fit, and the power is 0 or infinite anyway.
-        let exponent = i64::from(number).clamp(-10_000, 10_000) << (-schema).min(16);
+        let exponent = i64::from(number).clamp(-10_000, 10_000) << schema.saturating_neg().min(16);
         return power(exponent);
     }
     let schema = schema.min(16);

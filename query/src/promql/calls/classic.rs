@@ -49,29 +49,39 @@ impl Evaluator<'_> {
         self.renamed(out.into_iter())
     }
 
-    /// Series by their labels without that of the bound, in the order in which these came.
+    /// Buckets by their labels without that of the bound, and native histograms by theirs, in the order in which these
+    /// came.
     fn classic_groups<'r>(&self, rows: &'r [Row], at: usize) -> Vec<(Labels, Group<'r>)> {
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut groups: Vec<(Labels, Group<'r>)> = Vec::new();
-        for row in rows {
-            let labels = row.labels.without(BOUND);
+        let mut place = |labels: Labels| {
             let place = *places.entry(labels.clone()).or_insert(groups.len());
             if place == groups.len() {
                 groups.push((labels, Group::default()));
             }
+            place
+        };
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
             if row.column.has_histograms() {
-                groups[place].1.natives.push(row);
+                found.push((place(row.labels.clone()), None, row));
             }
             if !row.column.present.contains(&true) {
                 continue;
             }
             let bound = row.labels.get(BOUND);
             match bound.parse() {
-                Ok(number) => groups[place].1.buckets.push((number, &row.column)),
+                Ok(number) => found.push((place(row.labels.without(BOUND)), Some(number), row)),
                 Err(_) => {
                     let remark = Remark::BadBound { bound: bound.to_owned(), labels: row.labels.clone() };
                     self.note(&remark, at);
                 }
+            }
+        }
+        for (place, bound, row) in found {
+            match bound {
+                Some(bound) => groups[place].1.buckets.push((bound, &row.column)),
+                None => groups[place].1.natives.push(row),
             }
         }
         groups
@@ -177,7 +187,8 @@ fn put_in_order(buckets: &mut Vec<(f64, f64)>) -> bool {
     let mut was_fixed = false;
     let mut before = buckets.first().map_or(0.0, |bucket| bucket.1);
     for (_, count) in buckets.iter_mut().skip(1) {
-        let near = (*count - before).abs() <= ROUNDING * (*count + before).abs();
+        let sum = (count.abs() + before.abs()).min(f64::MAX);
+        let near = *count == before || (*count - before).abs() <= ROUNDING * sum;
         if near || *count < before {
             was_fixed |= !near;
             *count = before;
@@ -204,7 +215,7 @@ fn quantile(q: f64, buckets: &mut Vec<(f64, f64)>) -> (f64, bool) {
         return (f64::NAN, false);
     }
     let count = buckets[last].1;
-    if count == 0.0 || count.is_nan() {
+    if count == 0.0 {
         return (f64::NAN, was_fixed);
     }
     let mut rank = q * count;

@@ -63,6 +63,7 @@ impl Evaluator<'_> {
         let first = if anew { Arc::new(Histogram::like(&histograms[1])) } else { Arc::clone(first) };
         let others = histograms[1..].iter();
         if !is_counter {
+            let last = (**last).clone().coarsened(first.schema);
             return self.compatible(last.minus(&first), window.labels, at);
         }
         for histogram in std::iter::once(last).chain(others.clone()) {

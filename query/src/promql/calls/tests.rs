@@ -343,7 +343,7 @@ fn native(sum: f64, counts: &[f64]) -> Histogram {
 fn native_histograms() {
     let nan = Histogram { sum: f64::NAN, count: 4.0, ..native(0.0, &[2.0]) };
     let store = Store::with_histograms(
-        &["h #0", "n #1", r#"both #0"#, r#"both{le="1"} 1"#, r#"both{le="+Inf"} 1"#, "f 1"],
+        &["h #0", "n #1", "both #0", r#"both{le="1"} 1"#, r#"both{le="+Inf"} 1"#, "f 1", r#"l{le="1"} #0"#],
         &[native(12.0, &[2.0, 2.0]), nan],
     );
     store.check(
@@ -359,6 +359,7 @@ fn native_histograms() {
             ("histogram_fraction(2, 4, h)", "{} 0.5"),
             ("histogram_quantile(0.9, n)", "{} NaN"),
             ("histogram_quantile(0.5, both)", ""),
+            ("histogram_quantile(0.5, l)", r#"{le="1"} 2"#),
             ("histogram_count(f)", ""),
             ("abs(h)", ""),
             ("sort(h)", ""),
@@ -424,6 +425,7 @@ fn native_histograms_over_time() {
             ("sum_over_time(c_total[3m])", "{} {count:11, sum:11, (1,2]:5, (2,4]:6}"),
             ("count_over_time(c_total[3m])", "{} 3"),
             ("increase(x[3m])", ""),
+            ("delta(x[2m])", ""),
             ("increase(m[3m])", ""),
             ("sum_over_time(m[3m])", ""),
             ("max_over_time(m[3m])", "{} 1"),

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Counted, Histogram, Reset, exponential_bound};
+use super::{CUSTOM, Counted, Histogram, Reset, exponential_bound};
 
 /// Why two histograms do not go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +122,13 @@ impl Histogram {
     }
 
     fn coarsen(&mut self, schema: i32) {
-        if self.is_custom() || schema >= self.schema {
+        if self.is_custom() || schema == CUSTOM || schema >= self.schema {
             return;
         }
-        let by = self.schema - schema;
+        // Beyond this a number of a bucket is 0 or 1 in any case.
+        let by = self.schema.saturating_sub(schema).min(31);
         for side in [&mut self.positive, &mut self.negative] {
-            let coarse = side.iter().map(|(number, count)| (((number - 1) >> by) + 1, *count));
+            let coarse = side.iter().map(|(number, count)| ((number.saturating_sub(1) >> by) + 1, *count));
             let mut buckets: Vec<Counted> = Vec::with_capacity(side.len());
             for (number, count) in coarse {
                 match buckets.last_mut() {
@@ -147,7 +148,7 @@ impl Histogram {
             let bound = |number: i32| exponential_bound(number, schema);
             let cut = |side: &[Counted]| {
                 let cut = side.iter().find(|(number, count)| {
-                    bound(number - 1) < threshold && bound(*number) > threshold && *count != 0.0
+                    bound(number.saturating_sub(1)) < threshold && bound(*number) > threshold && *count != 0.0
                 });
                 cut.map(|(number, _)| bound(*number))
             };
@@ -156,7 +157,8 @@ impl Histogram {
                 continue;
             }
             for side in [&mut self.positive, &mut self.negative] {
-                let swallowed = side.iter().take_while(|(number, _)| bound(number - 1) < threshold).count();
+                let swallowed =
+                    side.iter().take_while(|(number, _)| bound(number.saturating_sub(1)) < threshold).count();
                 self.zero_count += side.drain(..swallowed).map(|(_, count)| count).sum::<f64>();
             }
             self.zero_threshold = threshold;

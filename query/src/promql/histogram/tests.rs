@@ -143,6 +143,22 @@ fn sameness_passes_over_empty_buckets_and_hints() {
 }
 
 #[test]
+fn what_cannot_be_is_survived() {
+    let odd = |schema: i32| {
+        let buckets = vec![(i32::MIN, 1.0), (i32::MAX, 2.0)];
+        Histogram { schema, positive: buckets.clone(), negative: buckets, ..with_zero(1.0, 1.0, plain(&[])) }
+    };
+    for left in [i32::MIN, CUSTOM, -4, 0, 8, i32::MAX] {
+        for right in [i32::MIN, CUSTOM, -4, 0, 8, i32::MAX] {
+            let (left, right) = (odd(left), Histogram { zero_threshold: 2.0, ..odd(right) });
+            let _ = (left.plus(&right), left.minus(&right), right.began_anew(&left), left.to_string());
+            let _ = (left.quantile(0.3), right.fraction(-1.0, 3.0), left.variance());
+            let _ = left.clone().coarsened(right.schema);
+        }
+    }
+}
+
+#[test]
 fn quantiles() {
     let mirrored =
         Histogram { negative: plain(&[2.0, 2.0]).positive, positive: Vec::new(), ..plain(&[2.0, 2.0]) };
