@@ -1,6 +1,6 @@
 //! PromQL as Prometheus 3.5 answers it, over series that the caller loads.
 //!
-//! A question walks down this list: its text becomes a tree ([`parse`]), the tree at its times becomes a [`Query`],
+//! A question walks down this list: its text becomes a tree ([`parse()`]), the tree at its times becomes a [`Query`],
 //! which names the samples that it needs ([`Query::selections`]); the caller loads them and [`Query::evaluate`] runs
 //! over what was loaded, without waiting for anything. Every node of the tree gives columns: for each series its value
 //! at all steps. [`json`] writes answers as Prometheus' HTTP API does. Absent here: HTTP, storage, threads.

@@ -269,3 +269,6 @@ fn below(value: f64, buckets: &[(f64, f64)]) -> f64 {
     }
     passed
 }
+
+#[cfg(test)]
+mod tests;

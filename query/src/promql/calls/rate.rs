@@ -55,7 +55,7 @@ impl Evaluator<'_> {
         if is_counter && (is_gauge(first) || is_gauge(last)) {
             self.note(&Remark::NotCounter(window.labels.clone()), at);
         }
-        if !is_counter && !(is_gauge(first) && is_gauge(last)) {
+        if !is_counter && (!is_gauge(first) || !is_gauge(last)) {
             self.note(&Remark::NotGauge(window.labels.clone()), at);
         }
         // Where the counter began anew right after the first histogram, nothing of that one counts.
