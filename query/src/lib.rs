@@ -2,7 +2,8 @@
 //!
 //! A question walks down this list: its text becomes a predicate or a plan, the [`Engine`] runs it over a
 //! snapshot of the store, [`rows`] are what comes back, and [`router`] shows them over HTTP. What is stored also goes
-//! out as OTLP's JSON. Absent here: OTLP on its way in, files, HTML.
+//! out as OTLP's JSON. [`promql`] answers over series that are loaded for it. Absent here: OTLP on its way in, files,
+//! HTML.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ pub mod rows;
 pub mod outline;
 mod otlp;
 mod sql;
+pub mod promql;
 mod engine;
 mod http;
 
