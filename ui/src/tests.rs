@@ -176,7 +176,7 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
         ("/sql/rows.txt", 404, "no page"),
         ("/sql/%ff", 400, "UTF-8"),
         ("/services/%ff", 400, "UTF-8"),
-        ("/services/pay%20ment?t=", 404, "No span of <bdi>pay ment</bdi>"),
+        ("/services/pay%20day?t=", 404, "No span of <bdi>pay day</bdi>"),
         ("/incidents/%ff", 400, "<dt>Parameter</dt><dd><code>incident</code>"),
         ("/traces/%ff", 400, "aria-label=\"Pages\""),
         ("/traces/%ff/detail", 400, "UTF-8"),

@@ -227,8 +227,10 @@ impl Engine {
 async fn feed(mut subscription: Subscription, writer: Arc<Writer>, ending: CancellationToken, held: Held) {
     loop {
         let arrival = tokio::select! {
-            arrival = subscription.next() => arrival,
+            // What has come already is told before the end.
+            biased;
             () = writer.queue.closed() => None,
+            arrival = subscription.next() => arrival,
             () = ending.cancelled() => None,
         };
         match arrival {
