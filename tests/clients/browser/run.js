@@ -231,7 +231,7 @@ async function takePictures(browser, server, checks, failing, { binary, director
   mkdirSync(directory, { recursive: true });
   const { spans } = await server.get(`/api/traces/${failing}`);
   const { span_id: span } = spans.find((each) => each.name === FAILURE.span);
-  const sql = "SELECT service_name, count(*) AS spans, quantile(duration_ns, 0.95) / 1e6 AS p95_ms FROM spans GROUP BY 1 ORDER BY 2 DESC";
+  const sql = "SELECT service_name, count(*) AS spans, approx_percentile_cont(duration_ns, 0.95) / 1e6 AS p95_ms FROM spans GROUP BY 1 ORDER BY 2 DESC";
   await takeAll(browser, server, checks, directory, [
     ["trace", `/traces/${failing}`, { fullPage: true }],
     ["trace-dark", `/traces/${failing}`, { fullPage: true, theme: "dark" }],
@@ -247,7 +247,6 @@ async function takePictures(browser, server, checks, failing, { binary, director
     ["search-spans", "/search?tab=spans"],
     ["search", "/search?tab=logs"],
     ["search-templates", "/search?tab=templates"],
-    ["compare", "/compare?sel=now-15m..now&vs=now-1h..now-15m"],
     ["sql", `/sql?q=${encodeURIComponent(sql)}`],
     ["status", "/status"],
     ["start", "/start?for=python"],
@@ -259,6 +258,7 @@ async function takePictures(browser, server, checks, failing, { binary, director
       ["incidents", "/incidents"],
       ["incident", `/incidents/${incident.id}`],
       ["explain", "/explain?t=now-5m"],
+      ["compare", "/compare?sel=now-4m..now&vs=now-30m..now-5m"],
     ]),
   );
 }
