@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::num::NonZero;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const ROOM: f64 = 0.7;
 const SHARE_MIN: f64 = 0.0625;
 /// A thread rests at most so often.
 const WORK_MIN: Duration = Duration::from_millis(3);
+/// The longest since a thread last rested that is known to be work, where the system does not tell processor time.
+const WORK_MAX: Duration = Duration::from_millis(200);
 /// The longest that a thread rests.
 const REST_MAX: Duration = Duration::from_millis(300);
 
@@ -50,11 +52,11 @@ thread_local! {
     static GIVES_WAY: RefCell<Option<Turn>> = const { RefCell::new(None) };
 }
 
-/// To whom a thread gives way, and since when it works, by the clock and by its own processor time.
+/// To whom a thread gives way, and since when it works, by the clock and by its own processor time where that is told.
 struct Turn {
     pace: Arc<Pace>,
     since: Instant,
-    processor_time: Duration,
+    processor_time: Option<Duration>,
 }
 
 impl Default for Pace {
@@ -130,20 +132,28 @@ pub fn rest() {
             return;
         }
         let before = std::mem::replace(&mut turn.processor_time, processor_time());
-        let rest = turn.pace.load().rest_of(turn.processor_time.saturating_sub(before), now);
+        let worked = worked(before, turn.processor_time, now.saturating_duration_since(turn.since));
+        let rest = turn.pace.load().rest_of(worked, now);
         thread::sleep(rest);
         turn.since = Instant::now();
     });
 }
 
-/// The processor time of this thread so far, where the system tells; else the time since the program began, as if it had
-/// worked all the while.
-fn processor_time() -> Duration {
-    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// How long a thread worked between two readings of its processor time: without these all the time that passed, but for what
+/// is so long that it slept.
+fn worked(before: Option<Duration>, after: Option<Duration>, passed: Duration) -> Duration {
+    match (before, after) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ if passed > WORK_MAX => Duration::ZERO,
+        _ => passed,
+    }
+}
+
+/// The processor time of this thread so far, where the system tells.
+fn processor_time() -> Option<Duration> {
     // Nanoseconds on a processor, nanoseconds ready for one, and how often it ran.
-    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let ran = told.and_then(|told| told.split_whitespace().next()?.parse().ok());
-    ran.map_or_else(|| BEGUN.elapsed(), Duration::from_nanos)
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 #[cfg(test)]
@@ -201,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn work_is_processor_time_where_that_is_told() {
+        let ms = |ms: u64| Duration::from_millis(ms);
+        assert_eq!(worked(Some(ms(3)), Some(ms(10)), ms(500)), ms(7));
+        assert_eq!(worked(None, None, ms(50)), ms(50));
+        assert_eq!(worked(None, None, ms(500)), Duration::ZERO, "it slept");
+    }
+
+    #[test]
     fn only_threads_that_give_way_rest() {
         let pace = Arc::new(Pace::default());
         let busy = |part: f64| {
@@ -214,8 +232,9 @@ mod tests {
                 if gives {
                     give_way(&pace);
                 }
-                let begun = Instant::now();
-                while processor_time() < WORK_MIN * 2 && begun.elapsed() < Duration::from_secs(5) {}
+                let (before, begun) = (processor_time(), Instant::now());
+                let is_enough = || worked(before, processor_time(), begun.elapsed()) >= WORK_MIN * 2;
+                while !is_enough() && begun.elapsed() < Duration::from_secs(5) {}
                 let begun = Instant::now();
                 rest();
                 begun.elapsed()

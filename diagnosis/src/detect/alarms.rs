@@ -154,7 +154,10 @@ impl Alarms {
         if found.is_empty() {
             return Vec::new();
         }
-        let most = FALSE_A_DAY / (DAY * self.of.len().max(1) as f64 * 2.0);
+        // Errors and durations of each, and of those that take messages how many.
+        let consumers = self.of.keys().filter(|operation| operation.2 == CONSUMER).count();
+        let tests = 2 * self.of.len() + consumers;
+        let most = FALSE_A_DAY / (DAY * tests.max(1) as f64);
         let earlier: Vec<Vec<Alarm>> =
             (1..STREAK_MAX).map(|back| self.at(minute - back, &BTreeSet::new())).collect();
         let mut lasting = Vec::new();

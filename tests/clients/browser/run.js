@@ -11,9 +11,9 @@ const { join } = require("node:path");
 const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
 const { checkAddresses } = require("./addresses.js");
+const { withIncident } = require("./broken.js");
 const { checkFile } = require("./file.js");
 const { checkGoneAway } = require("./gone.js");
-const { withIncident } = require("./broken.js");
 const { checkIncidents } = require("./incident.js");
 const { checkLimits } = require("./limits.js");
 const { checkPages } = require("./pages.js");
@@ -23,6 +23,7 @@ const { checkTraces } = require("./trace.js");
 const { asVisitor, violations, withBrowser } = require("./visitor.js");
 
 const STEPS = ["Connected", "First span", "Service named", "Logs carry trace ids"];
+const LATE_MS = 500;
 const GRID = { name: "Spans, logs and events" };
 
 async function send(server, requests) {
@@ -41,6 +42,8 @@ async function stepsSay(page, word) {
 /** `/` leads to /start while there is nothing; its steps turn live when the first data arrive. */
 async function checkFirstRun(browser, server, checks, requests) {
   await asVisitor(browser, { origin: server.http, checks, name: "first run" }, async (page) => {
+    // The script that follows what arrives comes long after the one that it extends.
+    await page.route("**/hx-sse.js", (route) => setTimeout(() => route.continue(), LATE_MS));
     await page.goto("/");
     checks.equal("the first page of an empty store", new URL(page.url()).pathname, "/start");
     await stepsSay(page, "waiting");

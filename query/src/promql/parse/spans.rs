@@ -67,12 +67,7 @@ impl Parser<'_> {
     fn offset(&mut self, operand: Expr) -> Result<Expr, Error> {
         self.at += 1;
         let at = self.peek().start;
-        let mut sign = 1.0;
-        if self.take("-") {
-            sign = -1.0;
-        } else {
-            self.take("+");
-        }
+        let sign = self.sign();
         let seconds = match self.options.duration_expressions && self.is_sign("(") {
             true => self.atom(0)?,
             false => self.plain_duration()?,
@@ -103,14 +98,17 @@ impl Parser<'_> {
         })
     }
 
+    fn sign(&mut self) -> f64 {
+        if self.take("-") {
+            return -1.0;
+        }
+        self.take("+");
+        1.0
+    }
+
     fn timestamp(&mut self) -> Result<i64, Error> {
         let at = self.peek().start;
-        let mut sign = 1.0;
-        if self.take("-") {
-            sign = -1.0;
-        } else {
-            self.take("+");
-        }
+        let sign = self.sign();
         let seconds = self.plain_duration()?;
         duration::from_seconds(sign * seconds)
             .ok_or_else(|| self.error_at("timestamp out of bounds for @ modifier", at))
