@@ -2,11 +2,14 @@
 
 use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use crate::client::error::INTERRUPTED;
+
+/// Signals so close to the first one are the same press: `timeout`, for one, sends it to the program and to its group.
+const SAME_PRESS_MAX: Duration = Duration::from_millis(300);
 
 /// Whether Ctrl-C was pressed, and what is stopped then. Clones are one.
 #[derive(Clone, Default)]
@@ -47,10 +50,13 @@ impl Interrupt {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
+            let mut pressed: Option<Instant> = None;
             while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                if listener.press() {
+                let is_same = pressed.is_some_and(|pressed| pressed.elapsed() < SAME_PRESS_MAX);
+                if !is_same && listener.press() {
                     process::exit(i32::from(INTERRUPTED));
                 }
+                pressed.get_or_insert_with(Instant::now);
             }
         });
         interrupt
