@@ -105,3 +105,12 @@ impl Diagnosis {
         }
     }
 }
+
+/// A unit as it stands behind a figure: of `{line}` more than one are `lines`. A unit that is none of these is as it is.
+pub fn counted(value: f64, unit: &str) -> String {
+    match unit.strip_prefix('{').and_then(|unit| unit.strip_suffix('}')) {
+        Some(one) if value == 1.0 || one.ends_with('s') => one.to_owned(),
+        Some(one) => format!("{one}s"),
+        None => unit.replace(['{', '}'], ""),
+    }
+}

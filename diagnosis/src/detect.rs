@@ -27,7 +27,7 @@ use crate::changes::Change;
 use crate::counts::MINUTE;
 use crate::diagnose::{Blames, diagnose};
 use crate::{CHANGES_BEFORE, Diagnosis, Diagnostics, Question};
-use alarms::{Alarm, Alarms};
+use alarms::{Alarm, Alarms, services};
 use marks::Known;
 use minutes::{Came, Minutes, end};
 use open::{Open, by_cause};
@@ -48,6 +48,10 @@ const AGAIN_AFTER: [i64; 4] = [1, 2, 4, 9];
 const OPEN_MAX: usize = 100;
 /// Incidents of a tenant that are open at once; of more causes, what is wrong joins the oldest.
 const OPEN_AT_ONCE_MAX: usize = 8;
+/// What is wrong in less than this share of all calls may not show among the traces of all.
+const SMALL_SHARE: f64 = 0.05;
+/// The most services that are asked about then.
+const SERVICES_ASKED_MAX: usize = 3;
 /// Minutes that were wrong, or that named nobody, which are remembered.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -258,10 +262,9 @@ impl Detector {
     ) -> Result<bool, QueryError> {
         let Some(first) = lasting.iter().map(|(first, _)| *first).min() else { return Ok(false) };
         let found: Vec<Alarm> = lasting.into_iter().map(|(_, alarm)| alarm).collect();
-        let (diagnosis, blames) = self.diagnose((first * MINUTE, until)).await?;
-        if diagnosis.status != Status::Ok {
-            return Ok(false);
-        }
+        let share = alarms.share(first, minute, &|alarm| found.iter().any(|other| other.is_same(alarm)));
+        let asked = self.ask((first * MINUTE, until), &found, share).await?;
+        let Some((diagnosis, blames, service)) = asked else { return Ok(false) };
         for (suspect, found) in by_cause(&diagnosis, &blames, found) {
             let cause = &diagnosis.suspects[suspect];
             let room = self.open.len() < OPEN_AT_ONCE_MAX;
@@ -284,6 +287,7 @@ impl Detector {
                 open.add(&of_past.iter().filter(same).cloned().collect::<Vec<Alarm>>());
             }
             open.add(&found);
+            open.service.clone_from(&service);
             open.incident.traffic_share = alarms.share(first, minute, &|alarm| open.has(alarm));
             self.wrong.extend(first..=minute);
             self.open.push(open);
@@ -292,9 +296,38 @@ impl Detector {
         Ok(true)
     }
 
-    async fn diagnose(&self, (from, to): (i64, i64)) -> Result<(Diagnosis, Blames), QueryError> {
+    /// Asks who it was; `None` if nobody is suspected. Among many services the traces of a small one are too few to show in
+    /// those of all: then it is asked about the services of the alarms, the worst first. Says about which.
+    async fn ask(
+        &self,
+        window: (i64, i64),
+        found: &[Alarm],
+        share: f64,
+    ) -> Result<Option<(Diagnosis, Blames, Option<String>)>, QueryError> {
+        let (diagnosis, blames) = self.diagnose(window, None).await?;
+        if diagnosis.status == Status::Ok {
+            return Ok(Some((diagnosis, blames, None)));
+        }
+        if share > SMALL_SHARE {
+            return Ok(None);
+        }
+        for service in services(found).into_iter().take(SERVICES_ASKED_MAX) {
+            let (diagnosis, blames) = self.diagnose(window, Some(service)).await?;
+            if diagnosis.status == Status::Ok {
+                return Ok(Some((diagnosis, blames, Some(service.to_owned()))));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn diagnose(
+        &self,
+        (from, to): (i64, i64),
+        service: Option<&str>,
+    ) -> Result<(Diagnosis, Blames), QueryError> {
         let range = TimeRange { from: Some(UnixNanos(from)), to: Some(UnixNanos(to)) };
-        let question = Question { range, is_under_way: true, ..Question::default() };
+        let service = service.map(str::to_owned);
+        let question = Question { range, service, is_under_way: true, ..Question::default() };
         Box::pin(diagnose(&self.diagnostics, &self.reader, &question)).await
     }
 
@@ -305,7 +338,8 @@ impl Detector {
         if age <= open.looked || !AGAIN_AFTER.contains(&age) {
             return Ok(());
         }
-        let (diagnosis, blames) = self.diagnose((open.first * MINUTE, end(open.last))).await?;
+        let (diagnosis, blames) =
+            self.diagnose((open.first * MINUTE, end(open.last)), open.service.as_deref()).await?;
         let alone = self.open.len() == 1;
         let open = &mut self.open[at];
         open.looked = age;

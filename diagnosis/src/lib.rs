@@ -27,7 +27,7 @@ mod incidents;
 mod detect;
 mod http;
 
-pub use answer::{Baseline, Diagnosis, Evidence, SUSPECTS_MAX, Status, Suspect};
+pub use answer::{Baseline, Diagnosis, Evidence, SUSPECTS_MAX, Status, Suspect, counted};
 pub use changes::{Change, ChangeKind};
 pub use detect::watch;
 pub use diagnose::Question;

@@ -115,7 +115,7 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
         "" | "1" => figure(value),
         _ => match unit.strip_prefix("1/") {
             Some(time) => format!("{} /{time}", figure(value)),
-            None => format!("{} {}", figure(value), unit.trim_matches(['{', '}'])),
+            None => format!("{} {}", figure(value), diagnosis::counted(value, unit)),
         },
     }
 }

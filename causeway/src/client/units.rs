@@ -20,7 +20,7 @@ pub(super) fn measure(value: f64, unit: &str) -> String {
         _ => match unit.strip_prefix('1').filter(|rest| rest.starts_with('/')) {
             Some(rest) => format!("{}{rest}", three_digits(value)),
             // `{request}` counts requests.
-            None => format!("{} {}", three_digits(value), unit.replace(['{', '}'], "")),
+            None => format!("{} {}", three_digits(value), diagnosis::counted(value, unit)),
         },
     }
 }
@@ -55,7 +55,7 @@ mod tests {
             (0.981, "1", "98.1 %"),
             (2.5, "1", "250 %"),
             (12.0, "1/min", "12.0/min"),
-            (3.0, "{connection}", "3.00 connection"),
+            (3.0, "{connection}", "3.00 connections"),
             (7.0, "%", "7.00 %"),
             (7.0, "", "7.00"),
         ] {

@@ -64,6 +64,19 @@ impl Alarm {
     }
 }
 
+/// The services of what is unusual, each once, the least likely by chance first.
+pub(super) fn services(found: &[Alarm]) -> Vec<&str> {
+    let mut worst: Vec<&Alarm> = found.iter().collect();
+    worst.sort_by(|a, b| a.p.total_cmp(&b.p).then_with(|| a.service.cmp(&b.service)));
+    let mut services: Vec<&str> = Vec::new();
+    for alarm in worst {
+        if !services.contains(&alarm.service.as_str()) {
+            services.push(&alarm.service);
+        }
+    }
+    services
+}
+
 /// Minutes and their history.
 pub(super) struct Alarms {
     of: BTreeMap<Operation, BTreeMap<i64, MinuteRow>>,

@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) last: i64,
     /// How old it was when it was last asked who it was, in minutes.
     pub(super) looked: i64,
+    /// Whose traces tell of it, where those of all are as usual.
+    pub(super) service: Option<String>,
 }
 
 /// What is wrong by the suspect that its traces tell against: by place among the suspects.
@@ -84,7 +86,7 @@ impl Open {
             changes,
             timeline: Vec::new(),
         };
-        let mut open = Self { incident, first, last: minute, looked: 0 };
+        let mut open = Self { incident, first, last: minute, looked: 0, service: None };
         let marks: Vec<Moment> = open.incident.changes.iter().rev().map(mark).collect();
         open.incident.timeline.extend(marks);
         let summary = diagnosis.suspects.first().map_or("", |suspect| suspect.summary.as_str());
@@ -99,7 +101,7 @@ impl Open {
         let starts = incident.operations.iter().filter_map(|affected| minute(&affected.start));
         let end = incident.end.as_deref().and_then(minute).map(|end| end - 1);
         let last = end.or(starts.max()).unwrap_or(first).max(first);
-        Self { incident, first, last, looked: 0 }
+        Self { incident, first, last, looked: 0, service: None }
     }
 
     /// Whether an alarm is about an operation that it has reached already.

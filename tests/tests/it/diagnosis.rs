@@ -5,6 +5,7 @@ mod thin;
 mod changes;
 mod why;
 mod incidents;
+mod many;
 
 use serde_json::Value;
 use tests::{harness::Server, http::Answer};

@@ -134,7 +134,7 @@ fn quantities_have_their_units() {
         (0.0123, "1", "0.0123"),
         (0.0, "1", "0"),
         (-3.0, "", "−3"),
-        (12_345.0, "{request}", "12.3k request"),
+        (12_345.0, "{request}", "12.3k requests"),
         (f64::NAN, "ns", "–"),
         (f64::INFINITY, "By", "–"),
     ] {

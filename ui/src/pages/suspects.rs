@@ -233,7 +233,7 @@ mod tests {
             (evidence("metric", Some(0.97), Some(0.25), "1"), "0.97", Some("0.25")),
             (evidence("metric", Some(3.5 * 1048576.0), Some(512.0), "By"), "3.50 MiB", Some("512 B")),
             (evidence("calls", Some(480.0), Some(120.0), "1/min"), "480 /min", Some("120 /min")),
-            (evidence("lag", Some(12.0), None, "{message}"), "12 message", None),
+            (evidence("lag", Some(12.0), None, "{message}"), "12 messages", None),
             (evidence("count", Some(7.0), Some(0.0), "1"), "7", Some("0")),
         ] {
             let figures = Figures::of(&evidence).unwrap();
