@@ -1,21 +1,27 @@
 //! The command line: every command, flag and environment variable, as they are read. What they do is in the
 //! modules named after them; what a configuration file adds to `serve` is in the configuration.
 //!
+//! - `dashboards`: the commands for dashboards
 //! - `diagnosis`: the commands that say what is wrong, and what was changed
 //! - `files`: the commands that write and read files
+//! - `metrics`: the command that asks in PromQL
 
+mod dashboards;
 mod diagnosis;
 mod files;
+mod metrics;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::times;
+pub(crate) use dashboards::{DashboardsArgs, DashboardsCommand, ImportDashboardArgs};
 pub(crate) use diagnosis::{ChangesArgs, IncidentsArgs, MarkArgs, WhyArgs};
 pub(crate) use files::{ExportArgs, Exported, ImportArgs};
+pub(crate) use metrics::{MetricFormat, MetricsArgs, PromqlFeature};
 
 /// What every exit code says.
 const EXIT_CODES: &str = "Exit codes:
@@ -83,6 +89,8 @@ pub(crate) enum Command {
     /// Run a small shop of instrumented services that can break, and a server if none runs
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
+    /// Make dashboards of those of Grafana
+    Dashboards(DashboardsArgs),
     /// Write the completions of a shell to standard output
     Completions(CompletionsArgs),
     /// Write the man page to standard output, or all pages into a directory
@@ -112,6 +120,9 @@ pub(crate) enum Client {
     /// Follow logs or spans as they arrive, until Ctrl-C
     #[command(after_help = TAIL_HELP)]
     Tail(TailArgs),
+    /// Ask in PromQL: a table at one time, a chart over a range
+    #[command(after_help = metrics::METRICS_HELP)]
+    Metrics(MetricsArgs),
     /// Ask in SQL over the tables spans, logs, metrics and traces; at a terminal without a statement, a prompt
     Sql(SqlArgs),
     /// Say what is wrong, where and why: a window of time compared with its past
@@ -136,22 +147,23 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Where and how the command asks.
-    pub(crate) fn connection(&self) -> &Connection {
+    /// Where the command asks.
+    pub(crate) fn asked(&self) -> Asked<'_> {
         match self {
-            Self::Logs(args) | Self::Spans(args) | Self::Traces(args) => &args.connection,
-            Self::Trace(args) => &args.connection,
-            Self::Templates(args) => &args.search.connection,
-            Self::Services(args) => &args.connection,
-            Self::Tail(args) => &args.connection,
-            Self::Sql(args) => &args.connection,
-            Self::Why(args) => &args.connection,
-            Self::Incidents(args) => &args.connection,
-            Self::Mark(args) => &args.connection,
-            Self::Changes(args) => &args.connection,
-            Self::Export(args) => &args.connection,
-            Self::Import(args) => &args.connection,
-            Self::Compact(args) => &args.connection,
+            Self::Logs(args) | Self::Spans(args) | Self::Traces(args) => args.connection.asked(),
+            Self::Trace(args) => args.connection.asked(),
+            Self::Templates(args) => args.search.connection.asked(),
+            Self::Services(args) => args.connection.asked(),
+            Self::Tail(args) => args.connection.asked(),
+            Self::Metrics(args) => args.connection.asked(),
+            Self::Sql(args) => args.connection.asked(),
+            Self::Why(args) => args.connection.asked(),
+            Self::Incidents(args) => args.connection.asked(),
+            Self::Mark(args) => args.connection.asked(),
+            Self::Changes(args) => args.connection.asked(),
+            Self::Export(args) => args.connection.asked(),
+            Self::Import(args) => args.connection.asked(),
+            Self::Compact(args) => args.connection.asked(),
         }
     }
 }
@@ -184,6 +196,12 @@ pub(crate) struct ServeArgs {
     /// How far questions step back where telemetry wants the processors too, from 0, not at all, to 19 [default: 15]
     #[arg(long, env = "CAUSEWAY_QUERY_NICE", value_name = "NICE", value_parser = clap::value_parser!(u8).range(0..=19))]
     pub(crate) query_nice: Option<u8>,
+    /// Features of PromQL that are on, with commas between them [default: promql-experimental-functions,promql-duration-expr]
+    #[arg(long, env = "CAUSEWAY_PROMQL_FEATURES", value_enum, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) promql_features: Option<Vec<PromqlFeature>>,
+    /// A folder of dashboards as files of TOML or JSON [default: dashboards, in the data directory]
+    #[arg(long, env = "CAUSEWAY_DASHBOARDS", value_name = "DIR")]
+    pub(crate) dashboards: Option<PathBuf>,
     /// A configuration file
     #[arg(long, env = "CAUSEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -363,9 +381,9 @@ impl Times {
     }
 }
 
-/// Where to ask, and how to show the answer.
+/// Where to ask, and in which of the forms `F` to show the answer.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Connection {
+pub(crate) struct Connection<F: ValueEnum + Default + Clone + Send + Sync + 'static = Format> {
     /// The server
     #[arg(long, env = "CAUSEWAY_URL", value_name = "URL", default_value = "http://127.0.0.1:4319")]
     pub(crate) url: String,
@@ -377,9 +395,29 @@ pub(crate) struct Connection {
     pub(crate) token: Option<String>,
     /// How to write the answer
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    pub(crate) format: F,
     /// When to use colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: Color,
+}
+
+impl<F: ValueEnum + Default + Clone + Send + Sync> Connection<F> {
+    /// Where to ask.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked { url: &self.url, data: self.data.as_deref(), token: self.token.as_deref(), color: self.color }
+    }
+}
+
+/// Where a command asks, however it shows the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The server.
+    pub(crate) url: &'a str,
+    /// A data directory to read instead.
+    pub(crate) data: Option<&'a Path>,
+    /// What the server is shown.
+    pub(crate) token: Option<&'a str>,
+    /// When messages have colours.
     pub(crate) color: Color,
 }
 

@@ -10,6 +10,7 @@
 //! - `service`: one service
 //! - `why`, `incidents`, `changes`: what is wrong, what went wrong, what was changed
 //! - `suspects`, `units`: suspects with their evidence, numbers with their unit
+//! - `metrics`: PromQL, as a chart or rows
 //! - `templates`: text from standard input, by template
 //! - `times`, `progress`: times as people write them, a sign of life
 //! - `sql`, `statements`, `prompt`: statements, where they end, and where they are typed
@@ -22,7 +23,7 @@ use query::rows::{Partial, Service, Stats, Trace};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::cli::{Client, Color, CompactArgs, Connection, Format, SearchArgs, ServicesArgs, TraceArgs};
+use crate::cli::{Asked, Client, Color, CompactArgs, Format, SearchArgs, ServicesArgs, TraceArgs};
 
 mod interrupt;
 mod source;
@@ -40,6 +41,7 @@ mod suspects;
 mod why;
 mod changes;
 mod incidents;
+mod metrics;
 mod templates;
 mod text;
 pub(crate) mod times;
@@ -75,13 +77,13 @@ impl Outcome {
 
 /// Carries out a command: results on standard output, all else on standard error.
 pub(crate) fn run(command: &Client) -> ExitCode {
-    let connection = command.connection();
-    let mut output = Output::stdout(connection.color);
+    let color = command.asked().color;
+    let mut output = Output::stdout(color);
     let result = answer(command, &mut output).and_then(|outcome| {
         output.flush()?;
         Ok(outcome)
     });
-    ExitCode::from(report(&result, connection.color))
+    ExitCode::from(report(&result, color))
 }
 
 /// Says what went wrong, and returns the exit code.
@@ -100,7 +102,6 @@ fn report(result: &Result<Outcome, ClientError>, color: Color) -> u8 {
 }
 
 fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError> {
-    let connection = command.connection();
     if let Client::Templates(args) = command
         && args.stdin
     {
@@ -108,13 +109,14 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         return Ok(Outcome::Found);
     }
     // What is wrong by itself is said, and statements are read, before anything is opened.
-    let asked = match command {
+    let statements = match command {
         Client::Sql(args) => Some(sql::read(args, output)?),
         Client::Tail(args) => tail::check(args).map(|()| None)?,
+        Client::Metrics(args) => metrics::check(args).map(|()| None)?,
         _ => None,
     };
     let writes = matches!(command, Client::Compact(_) | Client::Mark(_) | Client::Import(_));
-    let source = open(connection, writes)?;
+    let source = open(command.asked(), writes)?;
     match command {
         Client::Logs(args) => search(&source, Kind::Logs, args, output),
         Client::Spans(args) => search(&source, Kind::Spans, args, output),
@@ -123,9 +125,12 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
         Client::Trace(args) => trace(&source, args, output),
         Client::Services(args) => services(&source, args, output),
         Client::Tail(args) => tail::tail(&source, args, output),
-        Client::Sql(_) => match asked {
-            Some(sql::Asked::Statements(statements)) => sql::run(&source, connection, &statements, output),
-            _ => prompt::run(&source, connection, output),
+        Client::Metrics(args) => metrics::metrics(&source, args, output),
+        Client::Sql(args) => match statements {
+            Some(sql::Asked::Statements(statements)) => {
+                sql::run(&source, &args.connection, &statements, output)
+            }
+            _ => prompt::run(&source, &args.connection, output),
         },
         Client::Why(args) => why::why(&source, args, output),
         Client::Incidents(args) => incidents::incidents(&source, args, output),
@@ -137,11 +142,10 @@ fn answer(command: &Client, output: &mut Output) -> Result<Outcome, ClientError>
     }
 }
 
-fn open(connection: &Connection, writes: bool) -> Result<Source, ClientError> {
+fn open(asked: Asked<'_>, writes: bool) -> Result<Source, ClientError> {
     let source = {
-        let _progress =
-            connection.data.as_ref().map(|data| Progress::start(format!("opening {}", data.display())));
-        Source::open(connection, writes, Interrupt::listen())?
+        let _progress = asked.data.map(|data| Progress::start(format!("opening {}", data.display())));
+        Source::open(asked, writes, Interrupt::listen())?
     };
     Ok(source)
 }

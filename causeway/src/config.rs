@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use collector::Token;
 use model::TenantName;
+use query::promql::Options;
 use serde::Deserialize;
 use storage::Retention;
 
-use crate::cli::{Age, ByteSize, ServeArgs};
+use crate::cli::{Age, ByteSize, PromqlFeature, ServeArgs};
 use crate::memory;
 
 const DATA: &str = "causeway-data";
+/// The folder of dashboards in that of the data, unless configured.
+pub(crate) const DASHBOARDS: &str = "dashboards";
 /// Where the page listens unless configured.
 pub(crate) const LISTEN: &str = "127.0.0.1:4319";
 const OTLP_GRPC: &str = "127.0.0.1:4317";
@@ -39,8 +42,12 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// How far questions step back for telemetry, as a nice value.
     pub(crate) query_nice: u8,
+    /// How PromQL is read.
+    pub(crate) promql: Options,
     /// Names under which browsers may ask for the page.
     pub(crate) hosts: Vec<String>,
+    /// Where dashboards are.
+    pub(crate) dashboards: PathBuf,
     /// The receivers.
     pub(crate) collector: collector::Config,
 }
@@ -57,10 +64,14 @@ struct File {
     retention: Option<Age>,
     retention_size: Option<ByteSize>,
     query_nice: Option<u8>,
+    promql_features: Option<Vec<PromqlFeature>>,
+    dashboards: Option<PathBuf>,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
     otlp: Otlp,
+    #[serde(default)]
+    metrics: Metrics,
     #[serde(default, rename = "token")]
     tokens: Vec<FileToken>,
 }
@@ -73,6 +84,13 @@ struct Otlp {
     cors_origins: Vec<String>,
     #[serde(default)]
     trust_tenant_header: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metrics {
+    series_per_metric_max: Option<usize>,
+    series_max: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +121,9 @@ impl Config {
             ..collector::Config::default()
         };
         collector.request_bytes_max = file.otlp.request_bytes_max.unwrap_or(collector.request_bytes_max);
+        let Metrics { series_per_metric_max, series_max } = file.metrics;
+        collector.series_per_metric_max = series_per_metric_max.unwrap_or(collector.series_per_metric_max);
+        collector.series_max = series_max.unwrap_or(collector.series_max);
         collector.check()?;
         let memory = args.memory.or(file.memory);
         let memory = memory.map_or_else(|| memory::available() / MEMORY_SHARE, |size| size.0);
@@ -120,14 +141,23 @@ impl Config {
             "query_nice is {query_nice}, and 0 to {} are possible",
             query::NICE_MAX
         );
+        let features = args.promql_features.or(file.promql_features);
+        let with = |options: Options, one: &PromqlFeature| options.with(one.feature());
+        let promql = match features {
+            Some(features) => features.iter().fold(Options::default(), with),
+            None => query::Limits::default().promql,
+        };
+        let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA));
         Ok(Self {
-            data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
+            dashboards: args.dashboards.or(file.dashboards).unwrap_or_else(|| data.join(DASHBOARDS)),
+            data,
             listen: args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned()),
             otlp_grpc: args.otlp_grpc.or(file.otlp_grpc).unwrap_or_else(|| OTLP_GRPC.to_owned()),
             otlp_http: args.otlp_http.or(file.otlp_http).unwrap_or_else(|| OTLP_HTTP.to_owned()),
             memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
             retention,
             query_nice,
+            promql,
             hosts: file.hosts,
             collector,
         })
@@ -205,13 +235,29 @@ mod tests {
     }
 
     #[test]
+    fn features_of_promql_come_from_the_file_or_the_flag() {
+        let plain = Options::default();
+        let usual = Options { experimental_functions: true, duration_expressions: true, ..plain };
+        assert_eq!(load("").unwrap().promql, usual);
+        assert_eq!(load("promql_features = []").unwrap().promql, plain);
+        let file = load("promql_features = [\"promql-duration-expr\", \"type-and-unit-labels\"]").unwrap();
+        assert_eq!(file.promql, Options { duration_expressions: true, type_and_unit_labels: true, ..plain });
+        let features = vec![PromqlFeature::PromqlExperimentalFunctions];
+        let args = ServeArgs { promql_features: Some(features), ..ServeArgs::default() };
+        let flag = Config::load(args).unwrap();
+        assert_eq!(flag.promql, Options { experimental_functions: true, ..plain });
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let cases = [
             ("lisen = \"x\"", "lisen"),
+            ("promql_features = [\"all\"]", "promql-duration-expr"),
             ("memory = \"much\"", "much"),
             ("memory = \"1MB\"", "at least"),
             ("retention = \"30\"", "30d"),
             ("[[token]]\nname = \"a\"\nsha256 = \"12\"", "64 hexadecimal"),
+            ("[metrics]\nseries_max = 0", "series_max must be at least 1"),
             ("[otlp]\ncors_origins = [\"*\"]", "origin"),
         ];
         for (text, part) in cases {

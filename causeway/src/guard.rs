@@ -24,19 +24,23 @@ pub(crate) struct Guard {
     pub(crate) tokens: Arc<[Token]>,
 }
 
+/// Lets a request in whose Host and origin are right, or answers it. Who sends it is not asked here.
+pub(crate) async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.refusal(&request) {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    }
+}
+
 /// Lets a request in, with its [`Reader`], or answers it.
 pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let host = host(&request);
-    if !host.as_deref().is_some_and(|host| guard.knows(host)) {
-        let message = "this Host is neither localhost, an address, nor one of the configured hosts";
-        return refuse(StatusCode::FORBIDDEN, "forbidden_host", message);
+    if let Some(refused) = guard.refusal(&request) {
+        return refused;
     }
-    if request.method() != Method::GET
-        && request.method() != Method::HEAD
-        && !same_origin(request.headers(), host.as_deref())
+    if changes(&request)
+        && let Err(error) = authenticate(&guard.tokens, request.headers(), Scope::Write)
     {
-        let message = "a page of another origin may not send this";
-        return refuse(StatusCode::FORBIDDEN, "forbidden_origin", message);
+        return unauthenticated(&error);
     }
     let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
     match authenticate(&guard.tokens, request.headers(), Scope::Read) {
@@ -50,6 +54,23 @@ pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next
 }
 
 impl Guard {
+    /// The answer to a request whose Host or origin is wrong.
+    fn refusal(&self, request: &Request) -> Option<Response> {
+        let host = host(request);
+        if !host.as_deref().is_some_and(|host| self.knows(host)) {
+            let message = "this Host is neither localhost, an address, nor one of the configured hosts";
+            return Some(refuse(StatusCode::FORBIDDEN, "forbidden_host", message));
+        }
+        if request.method() != Method::GET
+            && request.method() != Method::HEAD
+            && !same_origin(request.headers(), host.as_deref())
+        {
+            let message = "a page of another origin may not send this";
+            return Some(refuse(StatusCode::FORBIDDEN, "forbidden_origin", message));
+        }
+        None
+    }
+
     fn knows(&self, host: &str) -> bool {
         let name = without_port(host);
         let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -73,6 +94,12 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
         _ => host,
     }
+}
+
+/// Whether a request changes what all readers see: a token that may only read does not.
+fn changes(request: &Request) -> bool {
+    let is_change = request.method() != Method::GET && request.method() != Method::HEAD;
+    is_change && request.uri().path().starts_with("/dashboards/")
 }
 
 /// Whether a request comes from a page of this very origin, or from no page at all.
@@ -102,6 +129,8 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]
@@ -123,6 +152,22 @@ mod tests {
         ];
         for (host, known) in cases {
             assert_eq!(guard.knows(host), known, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn dashboards_are_changed_by_posts_only() {
+        for (method, path, expected) in [
+            (Method::POST, "/dashboards/new", true),
+            (Method::POST, "/dashboards/a/edit", true),
+            (Method::PUT, "/dashboards/a", true),
+            (Method::GET, "/dashboards/new", false),
+            (Method::HEAD, "/dashboards/a", false),
+            (Method::POST, "/api/sql", false),
+        ] {
+            let request =
+                axum::http::Request::builder().method(method.clone()).uri(path).body(Body::empty()).unwrap();
+            assert_eq!(changes(&request), expected, "{method} {path}");
         }
     }
 

@@ -10,6 +10,7 @@ use model::{Reader, TenantName};
 use query::{Engine, Limits};
 use storage::{Options, Store};
 
+use crate::config::DASHBOARDS;
 use crate::sink::StoreSink;
 
 /// The memory that a command may use, in bytes.
@@ -32,6 +33,7 @@ pub(crate) fn open(data: &Path, write: bool) -> anyhow::Result<Router> {
     let pages = ui::router(ui::Ui {
         engine: engine.clone(),
         diagnostics: diagnostics.clone(),
+        dashboards: ui::Dashboards::new(data.join(DASHBOARDS), engine.promql_options()),
         endpoints: ui::Endpoints { otlp_grpc: nowhere, otlp_http: nowhere },
         version: env!("CARGO_PKG_VERSION"),
     });

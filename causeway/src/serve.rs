@@ -117,7 +117,8 @@ pub(crate) async fn serve_until(
     }
     eprintln!("ready");
     let receiver = Receiver::new(config.collector.clone(), Arc::new(StoreSink::new(store.clone())));
-    let engine = Engine::new(store.clone(), Limits { nice: config.query_nice, ..Limits::default() })?;
+    let limits = Limits { nice: config.query_nice, promql: config.promql, ..Limits::default() };
+    let engine = Engine::new(store.clone(), limits)?;
     let counts = Arc::clone(&receiver);
     let engine = engine.with_ingest(Arc::new(move |tenant| counts.ingest(tenant)));
     let listening = Addresses { http: http.address, otlp_http: otlp_http.address };
@@ -152,7 +153,8 @@ fn spawn_servers(
 ) -> anyhow::Result<[tokio::task::JoinHandle<()>; 3]> {
     let endpoints = ui::Endpoints { otlp_grpc: otlp_grpc.address, otlp_http: otlp_http.address };
     let exports = collector::http_router(Arc::clone(&receiver));
-    let page = page(config, engine, diagnostics, exports.clone(), endpoints);
+    let writes = collector::remote_write_router(Arc::clone(&receiver));
+    let page = page(config, engine, diagnostics, (exports.clone(), writes), endpoints);
     let stopped = || stop.clone().cancelled_owned();
     let places = Places::of_process();
     let exporters = |bound: Bound| {
@@ -177,18 +179,19 @@ fn spawn_servers(
     ])
 }
 
-/// Everything on the page's listener, behind its guard.
+/// Everything on the page's listener, behind its guard. Who writes needs no token that reads.
 fn page(
     config: &Config,
     engine: Engine,
     diagnostics: Diagnostics,
-    exports: Router,
+    (exports, writes): (Router, Router),
     endpoints: ui::Endpoints,
 ) -> Router {
     let guard = Guard { hosts: config.hosts.clone().into(), tokens: config.collector.tokens.clone().into() };
     let pages = ui::router(ui::Ui {
         engine: engine.clone(),
         diagnostics: diagnostics.clone(),
+        dashboards: ui::Dashboards::new(&config.dashboards, engine.promql_options()),
         endpoints,
         version: env!("CARGO_PKG_VERSION"),
     });
@@ -196,7 +199,8 @@ fn page(
         .merge(diagnosis::router(diagnostics))
         .nest("/api/import", exports)
         .merge(pages)
-        .layer(axum::middleware::from_fn_with_state(guard, guard::check))
+        .layer(axum::middleware::from_fn_with_state(guard.clone(), guard::check))
+        .merge(writes.layer(axum::middleware::from_fn_with_state(guard, guard::check_origin)))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::new());
     ui::security_headers(router)

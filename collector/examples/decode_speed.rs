@@ -3,13 +3,15 @@
 //! Spans have 13 attributes and about 540 bytes, log records 8 attributes and about 470, data points 4 attributes.
 //! Of the values, some are the same in all records, some one of few, and some never twice. Each signal comes in
 //! two shapes: many records of one resource, and requests as collectors send them, a few records of each of many
-//! resources. Printed is also how many bytes the rows keep. The best of several rounds counts: others share the
-//! machine. Arguments, if any, name the lines to print, such as `spans-many`, and multiply the rounds by ten.
+//! resources. Samples of Prometheus remote write come as Prometheus sends them, 2,000 series of 8 labels with one sample
+//! each, in both versions. Printed is also how many bytes the rows keep. The best of several rounds counts: others share the
+//! machine. Arguments, if any, name the lines to print, such as `spans-many` or `remote-write-v2`, and multiply the rounds by ten.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use collector::{Encoding, Limits, decode};
+use collector::{DecodeError, Decoded, Encoding, Families, Limits, RemoteWrite, decode, decode_remote_write};
 use model::{Signal, UnixNanos};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -182,14 +184,82 @@ fn request(signal: Signal, resources: usize, records: usize) -> Vec<u8> {
     }
 }
 
+/// How many series a remote write has, and how many instances they are of.
+const SERIES: usize = 2_000;
+const INSTANCES: usize = 12;
+
+/// The labels of a series, as a service with a histogram of its requests has them.
+fn labels(index: usize) -> [(&'static str, String); 8] {
+    let instance = index % INSTANCES;
+    [
+        ("__name__", format!("http_request_duration_{}_bucket", index / 250)),
+        ("code", ["200", "404", "500"][index % 3].to_owned()),
+        ("handler", format!("/api/carts/items-{}", index % 20)),
+        ("instance", format!("10.1.2.{instance}:9090")),
+        ("job", ["checkout", "cart", "payment"][instance % 3].to_owned()),
+        ("le", ["0.005", "0.05", "0.5", "5", "+Inf"][index % 5].to_owned()),
+        ("method", ["GET", "POST", "PUT"][index % 3].to_owned()),
+        ("pod", format!("checkout-5d9c7b6f4-{instance:05}")),
+    ]
+}
+
+/// A field that is a message, a text or a packed list.
+fn part(tag: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    prost::encoding::bytes::encode(tag, &bytes.to_vec(), &mut out);
+    out
+}
+
+/// A sample, as the field of its series.
+fn sample(index: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    prost::encoding::double::encode(1, &(index as f64 * 1.25), &mut out);
+    prost::encoding::int64::encode(2, &(TIME as i64 / 1_000_000), &mut out);
+    part(2, &out)
+}
+
+fn remote_write(version: RemoteWrite) -> Vec<u8> {
+    let mut symbols = vec![String::new()];
+    let mut by_text = HashMap::new();
+    let mut symbol = |text: &str| {
+        *by_text.entry(text.to_owned()).or_insert_with(|| {
+            symbols.push(text.to_owned());
+            symbols.len() as u64 - 1
+        })
+    };
+    let mut series = Vec::new();
+    for index in 0..SERIES {
+        let mut own = Vec::new();
+        let mut references = Vec::new();
+        for (name, value) in labels(index) {
+            own.extend(part(1, &[part(1, name.as_bytes()), part(2, value.as_bytes())].concat()));
+            prost::encoding::encode_varint(symbol(name), &mut references);
+            prost::encoding::encode_varint(symbol(&value), &mut references);
+        }
+        series.extend(match version {
+            RemoteWrite::V1 => part(1, &[own, sample(index)].concat()),
+            RemoteWrite::V2 => part(5, &[part(1, &references), sample(index)].concat()),
+        });
+    }
+    if version == RemoteWrite::V2 {
+        let symbols: Vec<u8> = symbols.iter().flat_map(|symbol| part(4, symbol.as_bytes())).collect();
+        return [symbols, series].concat();
+    }
+    series
+}
+
 #[expect(clippy::print_stdout, reason = "what it prints is what it is for")]
-fn time(name: &str, signal: Signal, payload: Vec<u8>, records: usize) -> Result<(), collector::DecodeError> {
+fn time(
+    name: &str,
+    payload: Vec<u8>,
+    records: usize,
+    decode: impl Fn(Bytes) -> Result<Decoded, DecodeError>,
+) -> Result<(), DecodeError> {
     let payload = Bytes::from(payload);
     let (mut best, mut rows, mut kept, mut done) = (f64::INFINITY, 1, 0, 0);
     while done < records {
         let begun = Instant::now();
-        let limits = Limits::default();
-        let decoded = decode(signal, payload.clone(), Encoding::Protobuf, UnixNanos::now(), &limits)?;
+        let decoded = decode(payload.clone())?;
         rows = decoded.batch.rows.num_rows();
         best = best.min(begun.elapsed().as_nanos() as f64 / rows as f64);
         kept = decoded.batch.rows.get_array_memory_size();
@@ -200,15 +270,26 @@ fn time(name: &str, signal: Signal, payload: Vec<u8>, records: usize) -> Result<
     Ok(())
 }
 
-fn main() -> Result<(), collector::DecodeError> {
+fn main() -> Result<(), DecodeError> {
+    let limits = &Limits::default();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let factor = if wanted.is_empty() { 1 } else { 10 };
     for (shape, resources, records) in SHAPES {
         for signal in [Signal::Spans, Signal::Logs, Signal::Metrics] {
             let name = format!("{signal}-{shape}");
-            if wanted.is_empty() || wanted.contains(&name) {
-                time(&name, signal, request(signal, resources, records), factor * RECORDS)?;
+            if is_wanted(&name) {
+                time(&name, request(signal, resources, records), factor * RECORDS, |payload| {
+                    decode(signal, payload, Encoding::Protobuf, UnixNanos::now(), limits)
+                })?;
             }
+        }
+    }
+    for (name, version) in [("remote-write-v1", RemoteWrite::V1), ("remote-write-v2", RemoteWrite::V2)] {
+        if is_wanted(name) {
+            time(name, remote_write(version), factor * RECORDS, |payload| {
+                decode_remote_write(version, &payload, UnixNanos::now(), limits, &Families::default())
+            })?;
         }
     }
     Ok(())

@@ -25,6 +25,8 @@ pub(crate) enum Compression {
     Gzip,
     Zstd,
     Deflate,
+    /// Snappy's block format, which tells its length at its beginning.
+    Snappy,
 }
 
 /// Why a body could not be decompressed.
@@ -79,9 +81,20 @@ impl Compression {
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                 read(decoder, limit, reached)
             }
+            Self::Snappy => block(&bytes, limit, reached),
             Self::Identity => Ok(bytes),
         }
     }
+}
+
+fn block(bytes: &[u8], limit: usize, reached: Reached<'_>) -> Result<Bytes, CompressionError> {
+    let length = snap::raw::decompress_len(bytes).map_err(io::Error::from)?;
+    if length > limit {
+        return Err(CompressionError::TooLarge(limit));
+    }
+    reached(length)?;
+    let whole = snap::raw::Decoder::new().decompress_vec(bytes).map_err(io::Error::from)?;
+    Ok(whole.into())
 }
 
 fn read(mut reader: impl Read, limit: usize, reached: Reached<'_>) -> Result<Bytes, CompressionError> {

@@ -18,6 +18,12 @@ const REQUESTS_MAX: usize = 4096;
 /// How long a body may take to arrive, unless configured.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// How many active series a metric of a tenant may have, unless configured.
+const SERIES_PER_METRIC_MAX: usize = 200_000;
+
+/// How many active series a tenant may have, unless configured.
+const SERIES_MAX: usize = 5_000_000;
+
 /// How a receiver behaves.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -33,6 +39,11 @@ pub struct Config {
     pub attributes_per_record_max: usize,
     /// Attribute values are cut to this many bytes.
     pub attribute_bytes_max: usize,
+    /// Points of further series of a metric are rejected, for each tenant. A series is active for an hour after it was
+    /// seen.
+    pub series_per_metric_max: usize,
+    /// Points of further series of a tenant are rejected.
+    pub series_max: usize,
     /// Who may write and read; empty means that all may.
     pub tokens: Vec<Token>,
     /// Whether `X-Scope-OrgID` names the tenant where no token does.
@@ -65,6 +76,8 @@ impl Default for Config {
             body_time_max: BODY_TIME_MAX,
             attributes_per_record_max: limits.attributes_per_record_max,
             attribute_bytes_max: limits.attribute_bytes_max,
+            series_per_metric_max: SERIES_PER_METRIC_MAX,
+            series_max: SERIES_MAX,
             tokens: Vec::new(),
             trust_tenant_header: false,
             cors_origins: Vec::new(),
@@ -78,7 +91,12 @@ impl Config {
         if !(1..=REQUEST_BYTES_CEILING).contains(&self.request_bytes_max) {
             return Err(ConfigError::RequestBytes(self.request_bytes_max));
         }
-        for (name, value) in [("requests_max", self.requests_max), ("decodes_max", self.decodes_max)] {
+        for (name, value) in [
+            ("requests_max", self.requests_max),
+            ("decodes_max", self.decodes_max),
+            ("series_per_metric_max", self.series_per_metric_max),
+            ("series_max", self.series_max),
+        ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
             }
@@ -94,6 +112,8 @@ impl Config {
         self.request_bytes_max = self.request_bytes_max.clamp(1, REQUEST_BYTES_CEILING);
         self.requests_max = self.requests_max.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
         self.decodes_max = self.decodes_max.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self.series_per_metric_max = self.series_per_metric_max.max(1);
+        self.series_max = self.series_max.max(1);
         self
     }
 

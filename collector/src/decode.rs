@@ -7,7 +7,8 @@
 //!
 //! There is one path from bytes to columns: `wire` reads fields out of the borrowed payload, `protobuf` walks
 //! the envelope, `spans`, `logs` and `metrics` read records. JSON is first turned into the protobuf that means
-//! the same (`json`), and then goes the same way. The rows are packed (see [`model::packed`]).
+//! the same (`json`), and then goes the same way. Prometheus remote write (`remote`) fills the columns of `metrics`
+//! out of messages of its own. The rows are packed (see [`model::packed`]).
 //!
 //! What the wire format, a record and its values may be is decided as `prost` decides it, but that text that
 //! is not UTF-8 is repaired and marked, and that depth is counted from the record.
@@ -26,6 +27,8 @@ mod protobuf;
 mod spans;
 mod logs;
 mod metrics;
+mod remote;
+mod rejected;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -35,6 +38,8 @@ use model::{Batch, Signal, UnixNanos};
 use columns::Envelope;
 use context::Context;
 pub use notes::Tally;
+pub use remote::{Families, RemoteWrite, decode_remote_write};
+pub(crate) use remote::{Written, families_of};
 use resource::Origin;
 use wire::WireError;
 
@@ -100,6 +105,14 @@ pub enum DecodeError {
         /// What is wrong there.
         message: String,
     },
+    /// It is not the message of a remote write that its headers name.
+    #[error("the request is not a valid {message}: {reason}")]
+    RemoteWrite {
+        /// The message's name.
+        message: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The rows do not fit their schema: a fault of this program.
     #[error("the rows do not fit their schema: {0}")]
     Columns(#[from] ArrowError),
@@ -126,10 +139,15 @@ pub fn decode(
         Signal::Metrics => run(metrics::MetricTable::default(), &payload, &mut context)?,
         Signal::Red => return Err(DecodeError::Columns(ArrowError::SchemaError(ROLLED_UP.to_owned()))),
     };
+    Ok(decoded(signal, rows, payload_hash, context))
+}
+
+/// The rows with what was noted on the way.
+fn decoded(signal: Signal, rows: RecordBatch, payload_hash: u128, context: Context<'_>) -> Decoded {
     let Context { notes, repeatable, .. } = context;
     let batch = Batch { signal, rows, payload_hash, repeatable, answer: notes.answer() };
     let (attributes_dropped, values_cut) = (notes.attributes_dropped, notes.values_cut);
-    Ok(Decoded { batch, attributes_dropped, values_cut, noted: notes.services() })
+    Decoded { batch, attributes_dropped, values_cut, noted: notes.services() }
 }
 
 fn run<'p, T: Table<'p>>(

@@ -7,7 +7,7 @@ use model::TenantNameError;
 use tonic::Code;
 
 use crate::auth::AuthError;
-use crate::compression::{ACCEPTED, CompressionError};
+use crate::compression::CompressionError;
 use crate::decode::DecodeError;
 use crate::sink::SinkError;
 
@@ -27,8 +27,8 @@ pub(crate) enum ReceiveError {
     Tenant(#[from] TenantNameError),
     #[error("the content type {found:?} is not supported: send {expected}")]
     ContentType { found: String, expected: &'static str },
-    #[error("the compression {0:?} is not supported: {ACCEPTED} are")]
-    Compression(String),
+    #[error("the compression {found:?} is not supported: send {expected}")]
+    Compression { found: String, expected: &'static str },
     #[error("{0} requests are being taken already")]
     Crowded(usize),
     #[error("the request is larger than {limit} bytes")]
@@ -70,12 +70,13 @@ impl ReceiveError {
             Self::Auth(_) => "not allowed",
             Self::Tenant(_) => "wrong tenant",
             Self::ContentType { .. } => "content type",
-            Self::Compression(_) => "compression",
+            Self::Compression { .. } => "compression",
             Self::Crowded(_) => "too many at once",
             Self::TooLarge { .. } | Self::TooLargeInside { .. } => "too large",
             Self::Slow(_) => "too slow",
             Self::Body(_) | Self::Frame(_) => "broken body",
             Self::Damaged(_) => "damaged compression",
+            Self::Decode(DecodeError::RemoteWrite { .. }) => "not remote write",
             Self::Decode(_) => "not OTLP",
             Self::Sink(SinkError::Busy { .. }) => "no room",
             Self::Sink(SinkError::Unavailable { .. }) => "nothing can be stored",
@@ -91,7 +92,7 @@ impl ReceiveError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Auth(AuthError::Forbidden { .. }) => StatusCode::FORBIDDEN,
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
-            Self::ContentType { .. } | Self::Compression(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType { .. } | Self::Compression { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::TooLargeInside { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Crowded(_) | Self::Sink(SinkError::Busy { .. }) => StatusCode::TOO_MANY_REQUESTS,
             // Not 408: OTLP clients give up on it, and the data would be lost to a slow network.
@@ -109,7 +110,7 @@ impl ReceiveError {
     /// The gRPC code; a `google.rpc.Status` over HTTP carries it too.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Compression(_) => Code::Unimplemented,
+            Self::Compression { .. } => Code::Unimplemented,
             _ => match self.http() {
                 StatusCode::NOT_FOUND => Code::NotFound,
                 StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,

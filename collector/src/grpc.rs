@@ -25,11 +25,11 @@ use tonic::transport::Server;
 
 use crate::answer::ExportResponse;
 use crate::body::BodyReader;
-use crate::compression::Compression;
+use crate::compression::{ACCEPTED as ACCEPTED_NAMES, Compression};
 use crate::connections::Listener;
 use crate::decode::Encoding;
 use crate::error::ReceiveError;
-use crate::receiver::{Payload, Receiver};
+use crate::receiver::{Format, Payload, Receiver};
 use crate::sink::Permit;
 use crate::status::Status;
 
@@ -128,11 +128,12 @@ async fn receive(
     let _place = receiver.enter()?;
     let named = headers.get(ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let named = named.unwrap_or_default();
-    let named =
-        Compression::from_header(&named).ok_or_else(|| ReceiveError::Compression(named.into_owned()))?;
+    let named = Compression::from_header(&named)
+        .ok_or_else(|| ReceiveError::Compression { found: named.into_owned(), expected: ACCEPTED_NAMES })?;
     let (bytes, compression, permit) = message(receiver, named, body).await?;
-    let payload = Payload { signal, encoding: Encoding::Protobuf, compression, bytes, permit };
-    receiver.store(&tenant, payload).await
+    let format = Format::Otlp(Encoding::Protobuf);
+    let payload = Payload { signal, format, compression, bytes, permit };
+    Ok(receiver.store(&tenant, payload).await?.answer)
 }
 
 /// Reads the one message of a unary call. Its prefix tells the size before any of it is read.
@@ -190,7 +191,7 @@ fn refuse(error: &ReceiveError) -> Response {
     let status = Status::of(error);
     let details = Bytes::from(status.encode_to_vec());
     let mut response = tonic::Status::with_details(error.code(), status.message, details).into_http::<Body>();
-    if matches!(error, ReceiveError::Compression(_)) {
+    if matches!(error, ReceiveError::Compression { .. }) {
         response.headers_mut().insert(ACCEPT_ENCODING, ACCEPTED);
     }
     response

@@ -1,4 +1,5 @@
-//! OTLP over HTTP: `POST /v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf or JSON by content type.
+//! OTLP over HTTP: `POST /v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf or JSON by content type. Remote writes are
+//! taken on the same listener.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,8 @@ use crate::body::BodyReader;
 use crate::compression::{ACCEPTED, Compression};
 use crate::decode::Encoding;
 use crate::error::ReceiveError;
-use crate::receiver::{Payload, Receiver};
+use crate::receiver::{Format, Payload, Receiver};
+use crate::remote_write::remote_write_router;
 use crate::status::Status;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -42,6 +44,7 @@ pub fn http_router(receiver: Arc<Receiver>) -> Router {
         let export = move |request: Request| export(Arc::clone(&receiver), signal, request);
         router = router.route(path, post(export).fallback(wrong_method));
     }
+    let router = router.merge(remote_write_router(Arc::clone(&receiver)));
     let router = router.fallback(wrong_path).layer(CompressionLayer::new());
     // Outermost: a preflight carries no token, and refusals too must be readable by the page.
     match cors(&receiver.config().cors_origins) {
@@ -109,13 +112,15 @@ async fn receive(
     })?;
     let compression = compression(headers)?;
     let (bytes, permit) = body.whole(|bytes| receiver.admit(bytes)).await?;
-    receiver.store(&tenant, Payload { signal, encoding, compression, bytes, permit }).await
+    let payload = Payload { signal, format: Format::Otlp(encoding), compression, bytes, permit };
+    Ok(receiver.store(&tenant, payload).await?.answer)
 }
 
 fn compression(headers: &HeaderMap) -> Result<Compression, ReceiveError> {
     let value = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let value = value.unwrap_or_default();
-    Compression::from_header(&value).ok_or_else(|| ReceiveError::Compression(value.into_owned()))
+    Compression::from_header(&value)
+        .ok_or_else(|| ReceiveError::Compression { found: value.into_owned(), expected: ACCEPTED })
 }
 
 /// The content type without its parameters, in lower case.
@@ -166,13 +171,15 @@ fn refuse(error: &ReceiveError, encoding: Encoding) -> Response {
 }
 
 /// The header that tells a client what to do about an error.
-fn hint(error: &ReceiveError) -> Option<(HeaderName, HeaderValue)> {
+pub(crate) fn hint(error: &ReceiveError) -> Option<(HeaderName, HeaderValue)> {
     if let Some(delay) = error.retry_after() {
         let seconds = delay.as_millis().div_ceil(1000).clamp(1, u128::from(u32::MAX));
         return Some((RETRY_AFTER, HeaderValue::from(seconds as u64)));
     }
     match error {
-        ReceiveError::Compression(_) => Some((ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED))),
+        ReceiveError::Compression { expected, .. } => {
+            Some((ACCEPT_ENCODING, HeaderValue::from_static(expected)))
+        }
         _ => match error.http() {
             StatusCode::UNAUTHORIZED => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"causeway\"")))

@@ -1,4 +1,4 @@
-//! What HTTP and gRPC share: tenant, admission, decoding, the sink, and the counts of what passed.
+//! What all doors share: tenant, admission, decoding, the sink, and the counts of what passed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +14,13 @@ use crate::auth::{Scope, authenticate};
 use crate::body::BodyReader;
 use crate::compression::Compression;
 use crate::config::Config;
-use crate::decode::{Decoded, Encoding, Tally, decode};
+use crate::decode::{
+    DecodeError, Decoded, Encoding, Limits, RemoteWrite, Tally, Written, decode, decode_remote_write,
+};
 use crate::error::ReceiveError;
+use crate::families::KnownFamilies;
 use crate::ledger::{self, Ledger, Taken};
+use crate::series::ActiveSeries;
 use crate::sink::{Permit, Sink, SinkError, Stored};
 
 /// The header that names a tenant, where the configuration trusts it.
@@ -39,6 +43,8 @@ pub struct Receiver {
     decodes: Semaphore,
     counters: [SignalCounters; Signal::ALL.len()],
     ledger: Ledger,
+    families: Arc<KnownFamilies>,
+    series: Arc<ActiveSeries>,
 }
 
 /// What passed since the start, for one signal.
@@ -70,10 +76,31 @@ struct SignalCounters {
 /// A payload as it came, and what its headers say of it.
 pub(crate) struct Payload {
     pub(crate) signal: Signal,
-    pub(crate) encoding: Encoding,
+    pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) bytes: Bytes,
     pub(crate) permit: Permit,
+}
+
+/// What a payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Otlp(Encoding),
+    RemoteWrite(RemoteWrite),
+}
+
+/// A request that is durable.
+pub(crate) struct Accepted {
+    pub(crate) answer: Answer,
+    /// What was written of a remote write.
+    pub(crate) written: Written,
+}
+
+/// What a payload became.
+struct Read {
+    decoded: Decoded,
+    written: Written,
+    permit: Permit,
 }
 
 impl Receiver {
@@ -86,6 +113,8 @@ impl Receiver {
             decodes: Semaphore::new(config.decodes_max),
             counters: Default::default(),
             ledger: Ledger::default(),
+            families: Arc::default(),
+            series: Arc::new(ActiveSeries::new(config.series_per_metric_max, config.series_max)),
             sink,
             config,
         })
@@ -150,9 +179,13 @@ impl Receiver {
     }
 
     /// Decodes a payload and stores its rows; what comes back is durable.
-    pub(crate) async fn store(&self, tenant: &TenantName, payload: Payload) -> Result<Answer, ReceiveError> {
+    pub(crate) async fn store(
+        &self,
+        tenant: &TenantName,
+        payload: Payload,
+    ) -> Result<Accepted, ReceiveError> {
         let signal = payload.signal;
-        let (decoded, permit) = self.decode(payload).await?;
+        let Read { decoded, written, permit } = self.decode(tenant, payload).await?;
         let rows = decoded.batch.rows.num_rows() as u64;
         let received = UnixNanos::now();
         let by_service = ledger::rows_of(signal, &decoded.batch.rows, received);
@@ -168,12 +201,12 @@ impl Receiver {
         counters.rejected.fetch_add(answer.rejected, Ordering::Relaxed);
         counters.attributes_dropped.fetch_add(decoded.attributes_dropped, Ordering::Relaxed);
         counters.values_cut.fetch_add(decoded.values_cut, Ordering::Relaxed);
-        Ok(answer)
+        Ok(Accepted { answer, written })
     }
 
     /// Decodes a payload. The permit goes with it, onto the thread that works, and comes back with the rows: memory
     /// stays counted where the client has gone away meanwhile.
-    async fn decode(&self, mut payload: Payload) -> Result<(Decoded, Permit), ReceiveError> {
+    async fn decode(&self, tenant: &TenantName, mut payload: Payload) -> Result<Read, ReceiveError> {
         // The semaphore is never closed; were it, decoding would go on without it.
         let _turn = self.decodes.acquire().await.ok();
         let limit = self.config.request_bytes_max;
@@ -186,10 +219,23 @@ impl Receiver {
         };
         let rows = ROWS_RATIO.saturating_mul(expected.max(payload.bytes.len()));
         payload.permit.decode(expected.saturating_add(rows)).await?;
-        let work = move || -> Result<(Decoded, Permit), ReceiveError> {
-            let (bytes, permit) =
-                decompress(payload.bytes, payload.compression, limit, expected, payload.permit)?;
-            Ok((decode(payload.signal, bytes, payload.encoding, received, &limits)?, permit))
+        let (tenant, families, series) =
+            (tenant.clone(), Arc::clone(&self.families), Arc::clone(&self.series));
+        let work = move || -> Result<Read, ReceiveError> {
+            let Payload { signal, format, compression, bytes, permit } = payload;
+            let (bytes, permit) = decompress(bytes, compression, limit, expected, permit)?;
+            let mut decoded = match format {
+                Format::Otlp(encoding) => decode(signal, bytes, encoding, received, &limits)?,
+                Format::RemoteWrite(version) => {
+                    remote_write(version, &bytes, received, &limits, &tenant, &families)?
+                }
+            };
+            series.bound(&tenant, &mut decoded, received).map_err(DecodeError::Columns)?;
+            let written = match format {
+                Format::Otlp(_) => Written::default(),
+                Format::RemoteWrite(_) => Written::of(&decoded.batch.rows),
+            };
+            Ok(Read { decoded, written, permit })
         };
         // A compressed body tells nothing of the work it makes.
         if inline { work() } else { tokio::task::spawn_blocking(work).await? }
@@ -198,6 +244,22 @@ impl Receiver {
     fn counters_of(&self, signal: Signal) -> &SignalCounters {
         &self.counters[usize::from(signal.number()) - 1]
     }
+}
+
+/// Decodes a remote write with what is known of its families.
+fn remote_write(
+    version: RemoteWrite,
+    payload: &Bytes,
+    received: UnixNanos,
+    limits: &Limits,
+    tenant: &TenantName,
+    families: &KnownFamilies,
+) -> Result<Decoded, DecodeError> {
+    let families = match version {
+        RemoteWrite::V1 => families.with(tenant, payload),
+        RemoteWrite::V2 => Arc::default(),
+    };
+    decode_remote_write(version, payload, received, limits, &families)
 }
 
 /// Decompresses a payload that was taken to become `expected` bytes, and takes room for what it is larger.

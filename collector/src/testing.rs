@@ -1,5 +1,7 @@
 //! What this room's tests share: a sink in memory, and requests that are right.
 
+pub(crate) mod prometheus;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -22,6 +22,18 @@ pub const JSON_MARK: &str = "causeway.json";
 /// The columns that the store fills: every table begins with them.
 pub const STORE_COLUMNS: [&str; 2] = ["seq", "received_time"];
 
+/// The key of a row's metadata that says: it came by Prometheus' remote write, in the version that is its value.
+pub const REMOTE_WRITE: &str = "prometheus.remote_write";
+
+/// Columns that joined after rows had been written without them: where one is absent it is null.
+const LATE_COLUMNS: [&str; 5] =
+    ["reset_hint", "count_float", "zero_count_float", "positive_counts_float", "negative_counts_float"];
+
+/// Whether rows of earlier versions can lack a column.
+pub fn is_late(column: &str) -> bool {
+    LATE_COLUMNS.contains(&column)
+}
+
 /// The column that rows of a table are ordered by in time.
 pub fn time_column(signal: Signal) -> &'static str {
     match signal {
@@ -240,6 +252,12 @@ static METRICS: LazyLock<SchemaRef> = LazyLock::new(|| {
         count("flags"),
         Field::new("series", DataType::Int64, false),
         json(text("metadata")),
+        // What only Prometheus' histograms have.
+        text("reset_hint"),
+        double("count_float"),
+        double("zero_count_float"),
+        list("positive_counts_float", DataType::Float64),
+        list("negative_counts_float", DataType::Float64),
     ])
 });
 

@@ -1,8 +1,8 @@
 //! Arrow columns read row by row, as text, numbers and JSON.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray, RecordBatch,
-    StringArray, StructArray, TimestampNanosecondArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
+    PrimitiveArray, RecordBatch, StringArray, StructArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use model::attributes;
@@ -76,6 +76,18 @@ impl<'a> Columns<'a> {
     /// An integer of one row.
     pub(crate) fn int(&self, name: &str, row: usize) -> Option<i64> {
         self.ints(name).filter(|ints| ints.is_valid(row)).map(|ints| ints.value(row))
+    }
+
+    /// Whether one row has a flag that is set.
+    pub(crate) fn flag(&self, name: &str, row: usize) -> bool {
+        let flags = self.column(name).and_then(|column| column.as_boolean_opt());
+        flags.is_some_and(|flags| flags.is_valid(row) && flags.value(row))
+    }
+
+    /// The numbers of one row's list; `None` if it has none.
+    pub(crate) fn numbers<T: ArrowPrimitiveType>(&self, name: &str, row: usize) -> Option<PrimitiveArray<T>> {
+        let lists = self.lists(name).filter(|lists| lists.is_valid(row))?;
+        lists.value(row).as_primitive_opt::<T>().cloned()
     }
 
     /// A time of one row.

@@ -24,6 +24,7 @@ mod context;
 mod sorted;
 mod advice;
 mod status;
+mod metrics;
 
 #[cfg(test)]
 mod tests;
@@ -47,8 +48,8 @@ use crate::rows::{
 };
 use crate::sql::{RowFormat, SqlAnswer, SqlEngine, SqlStream};
 use crate::threads::{NICE, Threads};
-use crate::{LIMIT_MAX, TRACE_ROWS_MAX, search};
-pub use advice::{Advice, Unknown};
+use crate::{LIMIT_MAX, TRACE_ROWS_MAX, promql, search};
+pub use advice::{Advice, Unknown, near_names};
 use aggregate::Aggregate;
 pub use aligned::{Alignment, PathRow, PathSpans, TraceSide};
 pub use compare::{
@@ -60,6 +61,10 @@ pub use export::{EXPORT_ROWS_MAX, EXPORT_TRACES_MAX, Exported, ExportedTrace, Ex
 pub use gathering::{Gathered, Gathering};
 pub use graph::{GraphQuestion, HOPS_MAX};
 pub use heat::Heat;
+pub use metrics::{
+    Exemplar, METRIC_SERIES_MAX, MetricAnswer, MetricDescription, MetricQuestion, SeriesExemplars,
+    SeriesList, SeriesQuestion,
+};
 use outline::Outlines;
 pub use outline::{
     DETAILS_MAX, DecodedOutline, Found, OUTLINE_ROWS_MAX, Outline, Sought, Token, TraceRows, TraceSize,
@@ -168,11 +173,17 @@ pub struct Limits {
     pub concurrent_max: usize,
     /// How far questions step back where telemetry wants the processors too, as a nice value.
     pub nice: u8,
+    /// How PromQL is read.
+    pub promql: promql::Options,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(30), concurrent_max: 32, nice: NICE }
+        // What only allows more is on.
+        let promql = promql::Options::default()
+            .with(promql::Feature::ExperimentalFunctions)
+            .with(promql::Feature::DurationExpressions);
+        Self { time: Duration::from_secs(30), concurrent_max: 32, nice: NICE, promql }
     }
 }
 
@@ -189,6 +200,8 @@ pub struct Engine {
     tails: Tails,
     /// Outlines of traces that were asked for last.
     outlines: Outlines,
+    /// Series of metrics and where their rows lie.
+    known: metrics::Known,
     watch: status::Watch,
 }
 
@@ -206,6 +219,7 @@ impl Engine {
             sql,
             tails: Tails::default(),
             outlines: Outlines::default(),
+            known: metrics::Known::default(),
             watch: status::Watch::default(),
         })
     }
@@ -378,6 +392,24 @@ impl Engine {
         done.map_err(QueryError::from)
     }
 
+    /// How PromQL is read, unless a question says otherwise.
+    pub fn promql_options(&self) -> promql::Options {
+        self.limits.promql
+    }
+
+    /// What one question may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Does work that is no question of its own on a thread of questions.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        self.threads.block(work)?.await
+    }
+
     /// Why nothing can be stored any more, if so.
     pub fn broken(&self) -> Option<&'static str> {
         self.store.broken()
@@ -400,7 +432,7 @@ impl Engine {
         let begun = budget.begin_query(bytes.min(most));
         // What is kept for those who may come back is given up first.
         let begun = match begun {
-            Err(_) if self.outlines.clear() => budget.begin_query(bytes.min(most)),
+            Err(_) if self.outlines.clear() | self.known.clear() => budget.begin_query(bytes.min(most)),
             begun => begun,
         };
         begun.map_err(|full| QueryError::Short(full.to_string()))

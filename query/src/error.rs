@@ -1,5 +1,7 @@
 //! What can be wrong with a question.
 
+use crate::promql;
+
 /// Why a question was not answered. [`QueryError::code`] is the HTTP status that says the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
@@ -25,6 +27,12 @@ pub enum QueryError {
     /// The question is longer than one may be.
     #[error("{0}")]
     TooLarge(String),
+    /// The question is right and cannot be answered over these rows.
+    #[error("{0}")]
+    Evaluation(String),
+    /// It needs more than a limit allows.
+    #[error("{0}")]
+    Limit(String),
     /// It needs more memory than a query may have.
     #[error("{0}")]
     Memory(String),
@@ -70,11 +78,29 @@ impl QueryError {
             Self::NotFound(_) => (404, "not_found"),
             Self::Method(_) => (405, "method"),
             Self::TooLarge(_) => (413, "too_large"),
+            Self::Evaluation(_) => (422, "evaluation"),
+            Self::Limit(_) => (422, "limit"),
             Self::Memory(_) => (422, "memory_limit"),
             Self::Busy(_) => (429, "busy"),
             Self::Short(_) => (503, "memory"),
             Self::Timeout(_) => (504, "time_limit"),
             Self::Store(_) => (500, "store"),
+        }
+    }
+}
+
+impl From<promql::Error> for QueryError {
+    fn from(error: promql::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            promql::Error::Syntax { position, .. } => {
+                Self::Bad { message, position: Some(position), expected: Vec::new() }
+            }
+            promql::Error::Evaluation(_) => Self::Evaluation(message),
+            promql::Error::Limit { .. } => Self::Limit(message),
+            promql::Error::Cancelled => {
+                Self::Timeout("the time limit passed before the query was answered".to_owned())
+            }
         }
     }
 }

@@ -7,7 +7,9 @@ mod tail;
 mod outline;
 mod compare;
 mod export;
+mod exposition;
 mod sql;
+mod prometheus;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{Method, StatusCode};
@@ -54,6 +56,8 @@ pub fn router(engine: Engine) -> Router {
         .route("/api/compact", post(compact))
         .route("/api/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(wrong_method)
+        .merge(prometheus::routes())
+        .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -26,11 +26,13 @@ mod testing;
 pub use engine::{
     Advice, Alignment, COMPARED_SPANS_MAX, CompactionStatus, CompareQuestion, Comparison, Completion,
     Completions, Context, ContextQuestion, DETAILS_MAX, DIFFERENCES_MAX, DecodedOutline, Difference, Dropped,
-    EXPORT_ROWS_MAX, EXPORT_TRACES_MAX, Engine, Exported, ExportedTrace, Exports, Found, Gathered, Gathering,
-    Graph, GraphQuestion, HOPS_MAX, Heat, IngestSource, Item, Limits, LogStatus, NEIGHBOURS_MAX, Neighbours,
-    OUTLINE_ROWS_MAX, Order, Outline, PathRow, PathSpans, ProcessStatus, Search, ServiceDetail,
-    ServiceQuestion, ServiceShare, Services, Share, SignalStatus, SlowQuestion, Sought, SpanBox, Status,
-    StorageStatus, TAILS_MAX, Tail, TailEvent, Templates, Token, TraceRows, TraceSide, TraceSize, Unknown,
+    EXPORT_ROWS_MAX, EXPORT_TRACES_MAX, Engine, Exemplar, Exported, ExportedTrace, Exports, Found, Gathered,
+    Gathering, Graph, GraphQuestion, HOPS_MAX, Heat, IngestSource, Item, Limits, LogStatus,
+    METRIC_SERIES_MAX, MetricAnswer, MetricDescription, MetricQuestion, NEIGHBOURS_MAX, Neighbours,
+    OUTLINE_ROWS_MAX, Order, Outline, PathRow, PathSpans, ProcessStatus, Search, SeriesExemplars, SeriesList,
+    SeriesQuestion, ServiceDetail, ServiceQuestion, ServiceShare, Services, Share, SignalStatus,
+    SlowQuestion, Sought, SpanBox, Status, StorageStatus, TAILS_MAX, Tail, TailEvent, Templates, Token,
+    TraceRows, TraceSide, TraceSize, Unknown, near_names,
 };
 pub use error::QueryError;
 pub use http::{Failure, Params, json_answer, request_id, router, sql_rows};

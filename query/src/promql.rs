@@ -3,7 +3,7 @@
 //! A question walks down this list: its text becomes a tree ([`parse()`]), the tree at its times becomes a [`Query`],
 //! which names the samples that it needs ([`Query::selections`]); the caller loads them and [`Query::evaluate`] runs
 //! over what was loaded, without waiting for anything. Every node of the tree gives columns: for each series its value
-//! at all steps. [`json`] writes answers as Prometheus' HTTP API does. Absent here: HTTP, storage, threads.
+//! at all steps. [`pretty`] lays a query out, and [`json`] writes answers as Prometheus' HTTP API does. Absent here: HTTP, storage, threads.
 //!
 //! Terms:
 //! - *step*: a time at which the query is answered; an instant query has one.
@@ -29,6 +29,8 @@ mod aggregate;
 mod calls;
 mod evaluate;
 mod answer;
+mod selectors;
+mod format;
 pub mod json;
 
 #[cfg(test)]
@@ -40,11 +42,12 @@ pub use ast::{
 };
 pub use duration::parse as parse_duration;
 pub use error::Error;
+pub use format::pretty;
 pub use functions::{Extra, Function};
-pub use histogram::{CUSTOM, Counted, Histogram, Mismatch, Reset};
+pub use histogram::{Bucket, CUSTOM, Counted, Histogram, Mismatch, Reset};
 pub use labels::{Labels, MatchOp, Matcher, NAME};
 pub use notes::Note;
-pub use parse::{DEPTH_MAX, REGEXES_MAX, parse};
+pub use parse::{DEPTH_MAX, REGEXES_MAX, parse, parse_selector};
 pub use plan::{Query, Times};
 pub use series::{STALE_BITS, Selection, Series, Source, is_stale, stale};
 
@@ -81,6 +84,63 @@ impl Default for Options {
             duration_expressions: false,
             delayed_name_removal: false,
             type_and_unit_labels: false,
+        }
+    }
+}
+
+/// A feature of the language, under Prometheus' name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Functions and aggregations that may change.
+    ExperimentalFunctions,
+    /// Durations that are calculated.
+    DurationExpressions,
+    /// Names of metrics that are kept until the end.
+    DelayedNameRemoval,
+    /// Types and units as labels.
+    TypeAndUnitLabels,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ExperimentalFunctions,
+        Self::DurationExpressions,
+        Self::DelayedNameRemoval,
+        Self::TypeAndUnitLabels,
+    ];
+
+    /// What Prometheus calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExperimentalFunctions => "promql-experimental-functions",
+            Self::DurationExpressions => "promql-duration-expr",
+            Self::DelayedNameRemoval => "promql-delayed-name-removal",
+            Self::TypeAndUnitLabels => "type-and-unit-labels",
+        }
+    }
+}
+
+impl Options {
+    /// The same with a feature.
+    #[must_use]
+    pub fn with(mut self, feature: Feature) -> Self {
+        match feature {
+            Feature::ExperimentalFunctions => self.experimental_functions = true,
+            Feature::DurationExpressions => self.duration_expressions = true,
+            Feature::DelayedNameRemoval => self.delayed_name_removal = true,
+            Feature::TypeAndUnitLabels => self.type_and_unit_labels = true,
+        }
+        self
+    }
+
+    /// Whether a feature is on.
+    pub fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::ExperimentalFunctions => self.experimental_functions,
+            Feature::DurationExpressions => self.duration_expressions,
+            Feature::DelayedNameRemoval => self.delayed_name_removal,
+            Feature::TypeAndUnitLabels => self.type_and_unit_labels,
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::segment::SegmentMeta;
 use crate::wal::WalPosition;
 
 /// The newest format of a data directory that this program reads and the one it writes.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 /// The file's name.
 pub(crate) const FILE: &str = "catalog.sqlite";
 /// The source of positions of the log of a data directory.

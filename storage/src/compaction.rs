@@ -26,10 +26,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::row::Rows;
-use model::{Signal, TenantId};
+use model::{Signal, TenantId, attributes, schema};
 
 use crate::budget::{MemoryBudget, Purpose};
 use crate::columns::{Census, Layout, packed_form};
@@ -179,6 +180,10 @@ pub(crate) fn merge(
     closing: &AtomicBool,
     timings: &Arc<Timings>,
 ) -> Result<SegmentMeta> {
+    // In order of arrival, which decides between rows that are otherwise equal.
+    let mut inputs = inputs.to_vec();
+    inputs.sort_by_key(|input| (input.meta.last_arrival, input.meta.first_arrival, input.meta.id.clone()));
+    let inputs = inputs.as_slice();
     let Some(first) = inputs.first() else { return Err(StoreError::Closed) };
     let (tenant, signal) = (first.meta.tenant, first.meta.signal);
     let keys = SortKeys::new(signal)?;
@@ -200,7 +205,17 @@ pub(crate) fn merge(
     let mut writer = SegmentWriter::create(root, tenant, &layout, has_index(signal), timings)?;
     let folding = (signal == Signal::Red).then(Folding::default);
     let timings = Arc::clone(timings);
-    let merge = Merge { cursors, keys, pending: Vec::new(), held: Vec::new(), folding, timings };
+    let settles = signal == Signal::Metrics;
+    let merge = Merge {
+        cursors,
+        keys,
+        pending: Vec::new(),
+        held: Vec::new(),
+        settles,
+        left_out: 0,
+        folding,
+        timings,
+    };
     let rows = merge.run(&mut writer, closing).inspect_err(|error| {
         // Rows that do not fit together, such as more text in a batch than Arrow can address.
         if matches!(error, StoreError::Arrow(_)) {
@@ -260,9 +275,50 @@ impl Cursor {
         Ok(())
     }
 
+    /// The key of the row that is next in the current batch.
     fn key(&self) -> Option<Vec<u8>> {
-        self.current.as_ref().map(|(_, rows)| rows.row(self.row).as_ref().to_vec())
+        let (_, rows) = self.current.as_ref()?;
+        (self.row < rows.num_rows()).then(|| rows.row(self.row).as_ref().to_vec())
     }
+
+    /// Whether a row of metrics of the current batch has exemplars, which are kept.
+    fn has_exemplars(&self, row: usize) -> bool {
+        let exemplars = self.current.as_ref().and_then(|(batch, _)| batch.column_by_name("exemplars"));
+        let lists = exemplars.and_then(|lists| lists.as_list_opt::<i32>());
+        lists.is_some_and(|lists| lists.is_valid(row) && lists.value_length(row) > 0)
+    }
+
+    /// Whether a row of metrics of the current batch is a sample that came by remote write: it has a value, or says that
+    /// its series has ended.
+    fn is_written_sample(&self, row: usize) -> bool {
+        let Some((batch, _)) = &self.current else { return false };
+        let is_there = |name: &str| batch.column_by_name(name).is_some_and(|column| column.is_valid(row));
+        let flags = batch.column_by_name("flags").and_then(|flags| flags.as_primitive_opt::<Int64Type>());
+        let has_flags = flags.is_some_and(|flags| flags.value(row) != 0);
+        is_written(batch, row) && (has_flags || VALUES.iter().any(|name| is_there(name)))
+    }
+}
+
+/// Whether a row of metrics came by remote write.
+fn is_written(batch: &RecordBatch, row: usize) -> bool {
+    let metadata = batch.column_by_name("metadata").and_then(|texts| texts.as_dictionary_opt::<Int32Type>());
+    let Some((metadata, key)) = metadata.and_then(|texts| Some((texts, texts.key(row)?))) else {
+        return false;
+    };
+    let texts = metadata.values().as_string_opt::<i32>();
+    texts.is_some_and(|texts| attributes::get(texts.value(key), schema::REMOTE_WRITE).is_some())
+}
+
+/// Columns of metrics of which a sample has one.
+const VALUES: [&str; 3] = ["value", "count", "count_float"];
+
+/// Bytes of a key in which samples of one series at one time differ: the row's number, and whether it has one.
+const NUMBER_BYTES: usize = size_of::<i64>() + 1;
+
+/// Whether keys of two rows of metrics are of one series at one time.
+fn is_same_time(key: &[u8], next: &[u8]) -> bool {
+    let of_sample = |key: &[u8]| key.len().saturating_sub(NUMBER_BYTES);
+    key.len() == next.len() && key[..of_sample(key)] == next[..of_sample(next)]
 }
 
 /// A merge under way.
@@ -273,6 +329,10 @@ struct Merge {
     pending: Vec<(usize, usize)>,
     /// Batches that pending rows are in.
     held: Vec<RecordBatch>,
+    /// Whether of several samples at one time that Prometheus wrote the one that arrived last stays.
+    settles: bool,
+    /// Rows that others replaced.
+    left_out: u64,
     /// Adds rows of one key, where that is how rows are merged.
     folding: Option<Folding>,
     timings: Arc<Timings>,
@@ -287,12 +347,16 @@ impl Merge {
             heap.extend(cursor.key().map(|key| Reverse((key, number))));
         }
         self.hold_all(&mut places);
-        while let Some(Reverse((_, number))) = heap.pop() {
+        while let Some(Reverse((key, number))) = heap.pop() {
             let row = self.cursors[number].row;
-            self.pending.push((places[number], row));
             self.cursors[number].row += 1;
             let length = self.cursors[number].current.as_ref().map_or(0, |(batch, _)| batch.num_rows());
             let ended = row + 1 >= length;
+            if self.settles && self.is_replaced(&key, (number, row), heap.peek()) {
+                self.left_out += 1;
+            } else {
+                self.pending.push((places[number], row));
+            }
             if ended || self.pending.len() >= OUTPUT_ROWS {
                 if closing.load(Ordering::Acquire) {
                     return Err(StoreError::Closed);
@@ -311,8 +375,28 @@ impl Merge {
         self.flush(writer)?;
         match self.folding {
             Some(folding) => folding.finish(writer),
-            None => Ok(writer.rows()),
+            None => Ok(writer.rows() + self.left_out),
         }
+    }
+
+    /// Whether the row that follows is a sample of the same series at the same time as this one.
+    fn is_replaced(
+        &self,
+        key: &[u8],
+        (number, row): (usize, usize),
+        other: Option<&Reverse<(Vec<u8>, usize)>>,
+    ) -> bool {
+        let own = self.cursors[number].key().filter(|next| is_same_time(key, next));
+        let by = match (own, other) {
+            (Some(_), _) => number,
+            (None, Some(Reverse((next, other)))) if is_same_time(key, next) => *other,
+            _ => return false,
+        };
+        // A row can hold exemplars alone; then it replaces none, and none replaces it. Of what came over OTLP each point stays
+        // a row, and who reads it as a series takes the last.
+        let cursor = &self.cursors[by];
+        let own = &self.cursors[number];
+        own.is_written_sample(row) && !own.has_exemplars(row) && cursor.is_written_sample(cursor.row)
     }
 
     /// Holds the current batch of every cursor and nothing else.

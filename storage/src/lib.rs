@@ -28,6 +28,7 @@ mod lock;
 mod snapshot;
 mod eval;
 mod scan;
+mod parts;
 mod survey;
 mod red;
 mod compaction;
@@ -42,6 +43,7 @@ pub use budget::{CacheShare, Charge, Gauge, MemoryBudget, MemoryFull, MemoryUse,
 pub use catalog::records::{Collection, RECORD_BYTES_MAX, RECORDS_MAX, Record, Records};
 pub use error::{Result, StoreError};
 pub use pace::{Pace, give_way, rest};
+pub use parts::{Part, PartId};
 pub use red::{OPERATIONS_MAX, PEER_COLUMNS, Peer, Peers, Word, Words};
 pub use retention::{Removed, Retention};
 pub use scan::{

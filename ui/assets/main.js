@@ -98,7 +98,7 @@ function toTime() {
 }
 
 const keys = document.getElementById("keys");
-const pages = { o: "/", i: "/incidents", s: "/services", m: "/map", t: "/search?tab=traces", l: "/search?tab=logs", q: "/sql" };
+const pages = { o: "/", i: "/incidents", s: "/services", m: "/map", t: "/search?tab=traces", l: "/search?tab=logs", p: "/promql", q: "/sql", d: "/dashboards" };
 let going = false;
 
 const acts = {
@@ -174,7 +174,7 @@ const openMenu = () => document.querySelector(".help[open], .menu[open]");
 /** Questions that were asked lately, for the palette. */
 function remember() {
   const q = new URLSearchParams(location.search).get("q");
-  if (!q || !["/search", "/sql", "/compare"].includes(location.pathname)) return;
+  if (!q || !["/search", "/promql", "/sql", "/compare"].includes(location.pathname)) return;
   try {
     const kept = JSON.parse(localStorage.getItem("questions") ?? "[]");
     const others = kept.filter((each) => each.q !== q || each.page !== location.pathname);

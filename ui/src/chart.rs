@@ -1,8 +1,9 @@
 //! Pictures drawn by the server, as SVG attributes: the histogram over time, and the axis of a trace; in `minutes` and
-//! `heat` a service over time.
+//! `heat` a service over time; in `lines` any series.
 
 pub(crate) mod minutes;
 pub(crate) mod heat;
+pub(crate) mod lines;
 pub(crate) mod axis;
 
 use askama::Template;

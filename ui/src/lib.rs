@@ -23,6 +23,7 @@ mod attributes;
 mod chart;
 mod tree;
 mod layout;
+mod dashboards;
 mod pages;
 mod problem;
 mod assets;
@@ -37,6 +38,8 @@ use http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 
+pub use dashboards::{Dashboards, Fault, Imported, grafana};
+
 /// What every page needs. Cloning is cheap.
 #[derive(Clone)]
 pub struct Ui {
@@ -44,6 +47,8 @@ pub struct Ui {
     pub engine: query::Engine,
     /// Answers what is wrong, and keeps the incidents.
     pub diagnostics: diagnosis::Diagnostics,
+    /// The dashboards.
+    pub dashboards: Dashboards,
     /// Where exporters send to; `/start` shows them.
     pub endpoints: Endpoints,
     /// The program's version.

@@ -33,6 +33,7 @@ fn part(path: &str) -> &'static str {
         Some("traces") => "trace id",
         Some("services") => "service",
         Some("incidents") => "incident",
+        Some("dashboards") => "dashboard",
         _ => "file",
     }
 }

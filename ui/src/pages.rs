@@ -1,6 +1,6 @@
 //! The pages. Each module asks the engine, builds a view, and renders its template.
 
-mod rows;
+pub(crate) mod rows;
 mod suspects;
 pub(crate) mod changes;
 mod overview;
@@ -12,7 +12,10 @@ mod service;
 mod map;
 mod search;
 mod compare;
+mod promql;
 mod sql;
+mod dashboards;
+mod dashboard;
 mod trace;
 mod start;
 mod preferences;
@@ -21,11 +24,13 @@ mod status;
 pub(crate) mod checks;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, Uri};
+use model::{Reader, Signal, TimeRange};
+use query::QueryError;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
@@ -34,12 +39,25 @@ use crate::problem::Problem;
 use crate::visit::Visit;
 
 /// Does what may take long of a page without holding up the other tasks of its thread.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => block_in_place(work),
         // There are no other threads to go on with.
         _ => work(),
     }
+}
+
+/// From when to when there are metrics, or spans that metrics are made of.
+async fn metrics_extent(ui: &Ui, reader: &Reader) -> Result<Option<(i64, i64)>, QueryError> {
+    let mut whole: Option<(i64, i64)> = None;
+    for signal in [Signal::Metrics, Signal::Spans] {
+        let extent = ui.engine.extent(reader, signal).await?;
+        if let Some(TimeRange { from: Some(from), to: Some(to) }) = extent {
+            let (first, last) = whole.unwrap_or((from.0, to.0));
+            whole = Some((first.min(from.0), last.max(to.0)));
+        }
+    }
+    Ok(whole)
 }
 
 /// Every page by its address, and the page for addresses that have none.
@@ -53,9 +71,11 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/services/{name}", get(service::page))
         .route("/map", get(map::page))
         .route("/compare", get(compare::page))
+        .route("/promql", get(promql::page))
         .route("/sql", get(sql::page))
         .route("/sql/words", get(sql::words))
         .route("/sql/{name}", get(sql::file))
+        .merge(dashboard_routes())
         .route("/search", get(search::page))
         .route("/search/row", get(search::row))
         .route("/search/stream", get(search::stream))
@@ -68,6 +88,19 @@ pub(crate) fn router() -> Router<Ui> {
         .route("/preferences", get(preferences::page))
         .route("/preferences/keep", get(preferences::keep))
         .fallback(no_page)
+}
+
+/// Dashboards: shown, changed, imported.
+fn dashboard_routes() -> Router<Ui> {
+    Router::new()
+        .route("/dashboards", get(dashboards::page))
+        .route("/dashboards/new", get(dashboard::edit::new).post(dashboard::edit::create))
+        .route("/dashboards/check", post(dashboard::edit::checked))
+        .route("/dashboards/import", get(dashboard::edit::import).post(dashboard::edit::imported))
+        .route("/dashboards/{name}", get(dashboard::page))
+        .route("/dashboards/{name}/panel", get(dashboard::part))
+        .route("/dashboards/{name}/edit", get(dashboard::edit::page).post(dashboard::edit::save))
+        .layer(DefaultBodyLimit::max(dashboard::edit::FORM_BYTES_MAX))
 }
 
 /// The answer, or the page that says why there is none.

@@ -43,6 +43,12 @@ impl Params {
         self.0.iter().any(|(key, _)| key == name)
     }
 
+    /// All values of a parameter that may be given several times, those cut that are longer than one may be.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str());
+        values.map(|value| &value[..value.floor_char_boundary(VALUE_BYTES_MAX)])
+    }
+
     /// A text, empty if absent.
     pub(crate) fn text(&self, name: &'static str) -> Result<&str, BadParameter> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -51,11 +57,24 @@ impl Params {
             return Err(BadParameter::new(name, value, "it may be given once only"));
         }
         if value.len() > VALUE_BYTES_MAX {
-            let expected =
-                format!("it may have {VALUE_BYTES_MAX} bytes at most; this one has {}", value.len());
-            return Err(BadParameter::new(name, value, expected));
+            return Err(too_long(name, value));
         }
         Ok(value)
+    }
+
+    /// The texts of a parameter that may be given several times, in their order.
+    pub(crate) fn texts(&self, name: &'static str, most: usize) -> Result<Vec<&str>, BadParameter> {
+        let values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let values: Vec<&str> = values.collect();
+        if values.len() > most {
+            let expected =
+                format!("it may be given {most} times at most, and stands here {} times", values.len());
+            return Err(BadParameter::new(name, values[most], expected));
+        }
+        match values.iter().find(|value| value.len() > VALUE_BYTES_MAX) {
+            Some(long) => Err(too_long(name, long)),
+            None => Ok(values),
+        }
     }
 
     /// One of several words; the first is meant if it is absent.
@@ -95,6 +114,11 @@ impl Params {
     }
 }
 
+fn too_long(name: &'static str, value: &str) -> BadParameter {
+    let expected = format!("it may have {VALUE_BYTES_MAX} bytes at most; this one has {}", value.len());
+    BadParameter::new(name, value, expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +147,17 @@ mod tests {
         }
         let id = params("span=zz").parse::<model::SpanId>("span").unwrap_err();
         assert!(id.expected.contains("16 hexadecimal digits"), "{}", id.expected);
+    }
+
+    #[test]
+    fn a_text_may_be_given_several_times() {
+        assert_eq!(params("q=a&x=1&q=&q=b").texts("q", 3).unwrap(), ["a", "", "b"]);
+        let many = params("q=a&q=b&q=c").texts("q", 2).unwrap_err();
+        assert_eq!(
+            (many.found.as_str(), many.expected.as_str()),
+            ("c", "it may be given 2 times at most, and stands here 3 times")
+        );
+        assert!(params(&format!("q=a&q={}", "a".repeat(VALUE_BYTES_MAX + 1))).texts("q", 3).is_err());
     }
 
     #[test]

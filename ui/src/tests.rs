@@ -83,7 +83,8 @@ async fn pages(folder: &std::path::Path) -> (storage::Store, Router) {
     diagnostics.put_incident(&reader, &sample::incident()).await.unwrap();
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 4317));
     let endpoints = Endpoints { otlp_grpc: nowhere, otlp_http: nowhere };
-    let ui = Ui { engine, diagnostics, endpoints, version: "0.1.0" };
+    let dashboards = Dashboards::new(folder.join("dashboards"), engine.promql_options());
+    let ui = Ui { engine, diagnostics, dashboards, endpoints, version: "0.1.0" };
     (store, router(ui).layer(Extension(reader)))
 }
 
@@ -168,6 +169,8 @@ async fn services_maps_comparisons_and_sql_are_read_from_the_store() {
             404,
             "is stored",
         ),
+        ("/promql?t=pink", 400, "now-15m"),
+        ("/promql?step=x", 400, "15s"),
         ("/sql", 200, "Slowest traces"),
         ("/sql?q=SELECT%20count(*)%20AS%20n%20FROM%20spans", 200, "<small>bigint</small>"),
         ("/sql?q=SELECT%201&as=plan", 200, "The plan"),
@@ -237,4 +240,123 @@ async fn an_answer_may_bring_its_own_policy() {
     let router = security_headers(Router::new().route("/", get(move || async move { (own, "x") })));
     let response = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], "sandbox");
+}
+
+/// Sends a form, and gives the status, where it leads, and the answer.
+async fn post(router: &Router, address: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+    let encode = |text: &str| address::Address::new("").with("x", text).to_string().replacen("?x=", "", 1);
+    let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let request = Request::post(address).header("host", "shop.example:4319");
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let response = router.clone().oneshot(request.body(Body::from(body.join("&"))).unwrap()).await.unwrap();
+    let leads = response.headers().get(http::header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+    (response.status().as_u16(), leads.unwrap_or_default(), checks::body(response).await)
+}
+
+async fn get_page(router: &Router, address: &str) -> (u16, String) {
+    let request = Request::get(address).header("host", "shop.example:4319").body(Body::empty()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    (response.status().as_u16(), checks::body(response).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboards_are_listed_shown_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("dashboards");
+    std::fs::create_dir(&own).unwrap();
+    let hostile = format!(
+        "title = {0}\ndescription = {0}\ntags = [{0}]\n[[variable]]\nname = \"v\"\nkind = \"list\"\nvalues = [{0}]\nmulti = true\n\
+         [[panel]]\ntitle = {0}\nkind = \"text\"\nrow = {0}\ntext = {0}\ndescription = {0}\n\
+         [[panel]]\nkind = \"stat\"\n[[panel.query]]\nexpr = 'vector(1)'\nlegend = {0}",
+        serde_json::Value::from(sample::HOSTILE)
+    );
+    std::fs::write(own.join("hostile.toml"), hostile).unwrap();
+    std::fs::write(own.join("broken.toml"), "title = \"Broken\"\ncolour = 1").unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    for (address, status, part) in [
+        ("/dashboards", 200, "Causeway itself"),
+        ("/dashboards", 200, "line 2: unknown field"),
+        ("/dashboards?q=jvm+runtime", 200, "0 of 5 dashboards"),
+        ("/dashboards?q=runtime&tag=opentelemetry", 200, "1 of 5 dashboards"),
+        ("/dashboards/none", 404, "there is no dashboard"),
+        ("/dashboards/%ff", 400, "<code>dashboard</code>"),
+        ("/dashboards/broken", 200, "Mend it"),
+        ("/dashboards/broken/edit", 200, "unknown field"),
+        ("/dashboards/hostile", 200, "Waiting for its answer"),
+        ("/dashboards/hostile?whole=1", 200, "words-of"),
+        ("/dashboards/hostile?t=pink", 400, "now-15m"),
+        ("/dashboards/hostile?refresh=1s", 400, "one of off, 10s"),
+        ("/dashboards/hostile/edit", 200, "Edit "),
+        ("/dashboards/service?t=now-1h", 200, "Whom it calls"),
+        ("/dashboards/service/edit", 200, "value=\"service-copy\""),
+        ("/dashboards/new", 200, "A new dashboard"),
+        ("/dashboards/import", 200, "of Grafana"),
+    ] {
+        let (found, page) = get_page(&router, address).await;
+        assert_eq!(found, status, "{address}: {page}");
+        assert!(page.contains(part), "{address}: {part} is not in {page}");
+        checks::is_sound(&format!("dashboards-{}", address.replace(['/', '?', '&'], "-")), &page);
+    }
+    let (status, panel) = get_page(&router, "/dashboards/hostile/panel?n=1").await;
+    assert_eq!(status, 200);
+    assert!(panel.contains("<div class=\"words-of\">") && !panel.contains("<img"), "{panel}");
+    let (status, page) = get_page(&router, "/dashboards/hostile/panel?n=3").await;
+    assert_eq!(status, 400);
+    assert!(page.contains("one of 2 panels"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboards_are_written_changed_and_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, router) = pages(folder.path()).await;
+    let file = folder.path().join("dashboards/mine.toml");
+    let text = "title = \"Mine\"\r\n";
+    let (status, leads, _) = post(&router, "/dashboards/new", &[("name", "mine"), ("text", text)]).await;
+    assert_eq!((status, leads.as_str()), (303, "/dashboards/mine"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "title = \"Mine\"\n");
+    // There is nothing to be drawn or asked anew.
+    for address in ["/dashboards/mine?refresh=10s", "/dashboards/mine?refresh=10s&whole=1"] {
+        let (status, page) = get_page(&router, address).await;
+        assert_eq!(status, 200, "{address}");
+        assert!(page.contains("No panel"), "{address}: {page}");
+        assert!(
+            !page.contains("http-equiv=\"refresh\"") && !page.contains("data-refresh"),
+            "{address}: {page}"
+        );
+    }
+    let (_, editor) = get_page(&router, "/dashboards/mine/edit").await;
+    let (_, rest) = editor.split_once("name=\"hash\" value=\"").unwrap();
+    let hash = rest.split_once('"').unwrap().0;
+    let with = |text| [("hash", hash), ("text", text)];
+    for (address, fields, status, part) in [
+        ("/dashboards/new", [("name", "mine"), ("text", text)], 409, "choose another name"),
+        ("/dashboards/new", [("name", "../mine"), ("text", text)], 400, "cannot be the name"),
+        ("/dashboards/mine/edit", with("title = 1"), 400, "line 1: "),
+        ("/dashboards/mine/edit", [("hash", "old"), ("text", text)], 409, "was changed since"),
+        ("/dashboards/none/edit", with(text), 404, "there is no dashboard"),
+        ("/dashboards/check", [("form", "toml"), ("text", "title = 1")], 200, "line 1: "),
+        ("/dashboards/check", [("form", "toml"), ("text", text)], 200, "The text is right"),
+        ("/dashboards/import", [("form", ""), ("text", "{}")], 400, "an object with"),
+        (
+            "/dashboards/import",
+            [("form", ""), ("text", "{\"title\": \"My Own\", \"panels\": [{\"type\": \"news\"}]}")],
+            200,
+            "value=\"my-own\"",
+        ),
+        (
+            "/dashboards/import",
+            [("form", ""), ("text", "{\"panels\": [{\"type\": \"news\"}]}")],
+            200,
+            "What was left out",
+        ),
+        ("/dashboards/mine/edit", [("hash", hash), ("form", "toml")], 400, "text"),
+    ] {
+        let (found, _, page) = post(&router, address, &fields).await;
+        assert_eq!(found, status, "{address} {fields:?}: {page}");
+        assert!(page.contains(part), "{address} {fields:?}: {part} is not in {page}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "title = \"Mine\"\n");
+    let (status, leads, _) = post(&router, "/dashboards/mine/edit", &with("title = \"Ours\"")).await;
+    assert_eq!((status, leads.as_str()), (303, "/dashboards/mine"));
+    assert!(get_page(&router, "/dashboards/mine").await.1.contains("Ours"));
 }

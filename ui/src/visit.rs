@@ -41,6 +41,10 @@ pub(crate) enum Section {
     Map,
     /// Searches, and what they lead to.
     Search,
+    /// Metrics.
+    Metrics,
+    /// Dashboards.
+    Dashboards,
     /// SQL.
     Sql,
     /// What was received and stored, and the program's own health.
@@ -97,13 +101,15 @@ impl Frame {
     }
 
     /// The navigation: address, text, and whether this page is in it.
-    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 8] {
+    pub(crate) fn sections(&self) -> [(&'static str, &'static str, bool); 10] {
         let all = [
             ("/", "Overview", Section::Overview),
             ("/incidents", "Incidents", Section::Incidents),
             ("/services", "Services", Section::Services),
             ("/map", "Map", Section::Map),
             ("/search", "Search", Section::Search),
+            ("/promql", "Metrics", Section::Metrics),
+            ("/dashboards", "Dashboards", Section::Dashboards),
             ("/sql", "SQL", Section::Sql),
             ("/status", "Status", Section::Status),
             ("/start", "Start", Section::Start),

@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// The crates that may point anywhere. Nothing may point at them, except that they may at each other.
-const FREE: [&str; 6] = ["causeway", "tests", "bench", "accuracy", "xtask", "demo"];
+const FREE: [&str; 7] = ["causeway", "tests", "bench", "accuracy", "promql", "xtask", "demo"];
 
 /// The kinds of dependency, which stand at the top of a manifest and below `target.*`.
 const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];

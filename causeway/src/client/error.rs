@@ -115,12 +115,44 @@ struct ErrorBody {
     request_id: Option<String>,
 }
 
+/// An error as Prometheus' API writes it.
+#[derive(Deserialize)]
+struct PrometheusError {
+    error: String,
+}
+
+impl PrometheusError {
+    /// The same about the question `text`, with the place that it names: `1:5: parse error: …`.
+    fn about(self, text: &str) -> ErrorBody {
+        let named = self.error.strip_prefix("invalid parameter \"query\": ").unwrap_or(&self.error);
+        let found = named.split_once(": parse error: ").and_then(|(place, message)| {
+            let (line, column) = place.split_once(':')?;
+            Some((offset(text, line.parse().ok()?, column.parse().ok()?)?, message.to_owned()))
+        });
+        let (position, message) = match found {
+            Some((position, message)) => (Some(position), message),
+            None => (None, self.error),
+        };
+        ErrorBody { message, position, expected: Vec::new(), request_id: None }
+    }
+}
+
+/// The byte at a line and a character of it, both counted from 1.
+fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
+    let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let before = text[start..].chars().take(column.checked_sub(1)?);
+    Some(start + before.map(char::len_utf8).sum::<usize>())
+}
+
 impl ClientError {
     /// What an answer with an error status says about the question `text`.
     pub(crate) fn from_answer(status: u16, body: &[u8], text: &str) -> Self {
         let error = match serde_json::from_slice::<ErrorAnswer>(body) {
             Ok(answer) => answer.error,
-            Err(_) => return Self::Server { status, message: foreign(status, body), request_id: None },
+            Err(_) => match serde_json::from_slice::<PrometheusError>(body) {
+                Ok(answer) => answer.about(text),
+                Err(_) => return Self::Server { status, message: foreign(status, body), request_id: None },
+            },
         };
         match status {
             400 | 413 | 414 => Self::Question(Box::new(Question {
@@ -232,6 +264,21 @@ mod tests {
         ] {
             let expected = format!("error: this is no number\n{shown}expected: a number, a duration\n");
             assert_eq!(wrong(text, position), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_prometheus_has_its_place() {
+        for (text, error, message, position) in [
+            ("rate(up)", "invalid parameter \"query\": 1:6: parse error: a range", "a range", Some(5)),
+            ("a +\né *", "invalid parameter \"query\": 2:4: parse error: the end", "the end", Some(8)),
+            ("up", "invalid parameter \"step\": none", "invalid parameter \"step\": none", None),
+            ("up", "9:9: nothing", "9:9: nothing", None),
+        ] {
+            let body = serde_json::json!({"status": "error", "errorType": "bad_data", "error": error});
+            let error = ClientError::from_answer(400, body.to_string().as_bytes(), text);
+            let ClientError::Question(question) = error else { panic!("{error}") };
+            assert_eq!((question.message.as_str(), question.position), (message, position), "{text}");
         }
     }
 

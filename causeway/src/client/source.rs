@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::{Method, Uri};
 use serde_json::Value;
 
-use crate::cli::Connection;
+use crate::cli::Asked;
 use crate::client::error::ClientError;
 use crate::client::events::Events;
 use crate::client::interrupt::Interrupt;
@@ -72,17 +72,10 @@ pub(crate) enum Source {
 
 impl Source {
     /// Gets ready to ask what the command line names. `write` opens a data directory for writing.
-    pub(crate) fn open(
-        connection: &Connection,
-        write: bool,
-        interrupt: Interrupt,
-    ) -> Result<Self, ClientError> {
-        match &connection.data {
+    pub(crate) fn open(asked: Asked<'_>, write: bool, interrupt: Interrupt) -> Result<Self, ClientError> {
+        match asked.data {
             Some(data) => Local::open(data, write, interrupt).map(Self::Local),
-            None => {
-                let token = connection.token.as_deref();
-                Remote::new(&connection.url, token, interrupt).map(Self::Remote)
-            }
+            None => Remote::new(asked.url, asked.token, interrupt).map(Self::Remote),
         }
     }
 

@@ -13,6 +13,7 @@ use clap::Parser;
 use query::rows::Stats;
 
 mod diagnosed;
+mod metrics;
 
 use super::*;
 use crate::cli::{Cli, Command};
@@ -147,6 +148,7 @@ fn router() -> Router {
         .route("/api/sql", post(sql_answer))
         .route("/api/compact", post(|| async { Json(json!({"segments": 2})) }))
         .merge(diagnosed::router())
+        .merge(metrics::router())
 }
 
 #[derive(Clone, Default)]
@@ -178,6 +180,7 @@ fn run_line(line: &str) -> (String, u8) {
         Client::Trace(args) => trace(&source, args, &mut output),
         Client::Services(args) => services(&source, args, &mut output),
         Client::Tail(args) => tail::tail(&source, args, &mut output),
+        Client::Metrics(args) => super::metrics::metrics(&source, args, &mut output),
         Client::Sql(args) => {
             let statements = [args.sql.clone().unwrap()];
             sql::run(&source, &args.connection, &statements, &mut output)

@@ -103,7 +103,12 @@ pub(crate) fn rfc3339(nanos: i64) -> String {
 
 /// A time as people read it, in UTC, to the millisecond.
 pub(crate) fn show(nanos: i64) -> String {
-    timestamp(nanos).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+    utc(nanos, "%Y-%m-%d %H:%M:%S%.3f")
+}
+
+/// A time in UTC in the form of `strftime`.
+pub(crate) fn utc(nanos: i64, form: &str) -> String {
+    timestamp(nanos).strftime(form).to_string()
 }
 
 /// Every 64-bit number of nanoseconds lies within the years jiff knows.

@@ -19,6 +19,9 @@ use model::schema::timestamp;
 use super::marks::{Marks, repair};
 use super::resource::Origin;
 
+/// The stored form of no attributes.
+pub(super) const NO_ATTRIBUTES: &str = "{}";
+
 /// A column of numbers. As long as all rows are alike, as most counts are, they are only counted.
 pub(super) struct Numbers<T: ArrowPrimitiveType> {
     first: Option<T::Native>,
@@ -71,6 +74,25 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
             self.values.resize(self.values.len() + rows, value);
             self.nulls.append_n_non_nulls(rows);
         }
+    }
+
+    /// Adds so many nulls.
+    pub(super) fn push_nulls(&mut self, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        if self.values.is_empty() && !self.push_alike(None, rows) {
+            self.spill();
+        }
+        if !self.values.is_empty() {
+            self.values.resize(self.values.len() + rows, T::Native::default());
+            self.nulls.append_n_nulls(rows);
+        }
+    }
+
+    /// How many rows it has.
+    fn len(&self) -> usize {
+        self.alike.max(self.values.len())
     }
 
     /// Counts rows like the first; false if they are not.
@@ -325,13 +347,56 @@ impl Envelope {
         self.resource_entity_refs.push_many(resource.entity_refs.as_deref(), rows);
     }
 
+    /// Gives all rows since the last call the texts that labels say of a resource. What they do not say is filled in
+    /// at the end.
+    pub(super) fn close_labelled(&mut self, service: &str, instance: Option<&str>, attributes: &str) {
+        let rows = self.rows - self.closed;
+        self.closed = self.rows;
+        self.service_name.push_many(Some(service), rows);
+        self.service_instance_id.push_many(instance, rows);
+        self.resource_attributes.push_many(Some(attributes), rows);
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Fills in what rows do not have whose resource was said by labels.
+    fn fill(&mut self) {
+        for column in [
+            &mut self.service_namespace,
+            &mut self.deployment_environment,
+            &mut self.service_version,
+            &mut self.scope_name,
+            &mut self.scope_version,
+            &mut self.resource_schema_url,
+            &mut self.scope_schema_url,
+            &mut self.resource_entity_refs,
+        ] {
+            column.pad(self.rows);
+        }
+        let missing = self.rows - self.scope_attributes.len();
+        if missing > 0 {
+            self.scope_attributes.push_many(Some(NO_ATTRIBUTES), missing);
+        }
+        for column in [&mut self.resource_dropped_attributes_count, &mut self.scope_dropped_attributes_count]
+        {
+            let missing = self.rows - column.len();
+            if missing > 0 {
+                column.push_many(0, missing);
+            }
+        }
+    }
+
     /// The rows, with these columns behind those that every table has.
     pub(super) fn finish(
-        self,
+        mut self,
         signal: Signal,
         columns: impl IntoIterator<Item = ArrayRef>,
         zeros: &mut Zeros,
     ) -> Result<RecordBatch, ArrowError> {
+        self.fill();
         let (rest, attributes) = self.attributes.finish_with(zeros);
         let (fields, attributes): (Vec<Field>, Vec<ArrayRef>) = attributes.into_iter().unzip();
         let common: [ArrayRef; 17] = [

@@ -1,5 +1,6 @@
 //! Metrics: one row per data point.
 
+mod distribution;
 mod columns;
 mod points;
 
@@ -9,7 +10,8 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::Xxh3;
 
-pub(super) use columns::MetricTable;
+pub(super) use columns::{LabelledExemplar, LabelledRow, MetricTable};
+pub(super) use distribution::{Buckets, Distribution};
 use points::Point;
 
 use super::Table;

@@ -10,7 +10,7 @@ use crate::answer::shorten;
 pub(super) type Reason = &'static str;
 
 /// How much of a record's name a message shows, in bytes.
-const LABEL_BYTES_MAX: usize = 80;
+pub(super) const LABEL_BYTES_MAX: usize = 80;
 
 /// The snake_case names of OTLP's fields. In JSON they are unknown fields; a client that sends one has taken
 /// another JSON for OTLP's, and is told.
@@ -104,7 +104,7 @@ pub struct Tally {
 }
 
 /// How many services of a payload are told apart; what is noted of further ones counts for the last.
-const SERVICES_MAX: usize = 256;
+pub(super) const SERVICES_MAX: usize = 256;
 
 /// Records of which the same is said.
 struct Group {
@@ -170,6 +170,14 @@ impl Notes {
     pub(super) fn enter(&mut self, service: &str) {
         if self.service != service {
             service.clone_into(&mut self.service);
+        }
+    }
+
+    /// What is noted from here on is about records of this service, which may be that of those before.
+    pub(super) fn turn_to(&mut self, service: &str) {
+        if self.service != service {
+            self.leave();
+            self.enter(service);
         }
     }
 

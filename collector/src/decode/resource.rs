@@ -10,7 +10,7 @@ use super::values::{Any, Stored, VALUE_DEPTH, key_value};
 use super::wire::{Field, Fields, Parts, WireError};
 
 /// What stands in `service_name` where the resource names no service.
-const UNKNOWN_SERVICE: &str = "unknown_service";
+pub(super) const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// What stands in the columns of a resource.
 #[derive(Default)]
@@ -167,6 +167,12 @@ impl Origin<'_> {
 pub(super) fn hash_part(hash: &mut Xxh3, part: &str) {
     hash.update(&(part.len() as u64).to_le_bytes());
     hash.update(part.as_bytes());
+}
+
+/// Appends a part as [`hash_part`] adds it: a text of such parts has the hash that they have one by one.
+pub(super) fn key_part(key: &mut Vec<u8>, part: &str) {
+    key.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    key.extend_from_slice(part.as_bytes());
 }
 
 /// The messages in a field of a message.

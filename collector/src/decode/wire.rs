@@ -126,6 +126,11 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The number that a varint of a `sint64` stands for.
+pub(super) fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
 /// The fields of a message, one after another. After an error there are no more.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a> {
@@ -136,6 +141,12 @@ impl<'a> Fields<'a> {
     #[inline]
     pub(super) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
+    }
+
+    /// The bytes of the fields that were not read yet.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     // A call for each field would take as long as reading it.

@@ -83,7 +83,7 @@ fn advice(
             }
             let stands = |name| Predicate::Attribute(level, name, Test::Exists);
             if !may_be_stored(work, signal, Predicate::Or(names.into_iter().map(stands).collect()))? {
-                advice.unknown.push(Unknown { near: near(&key, &known), kind: "key", name: key });
+                advice.unknown.push(Unknown { near: near_names(&key, &known), kind: "key", name: key });
             }
         }
     }
@@ -94,7 +94,11 @@ fn advice(
         for service in named.services.into_iter().filter(|service| !known.contains(service)) {
             let of_it = Predicate::Field(Field::Service, Test::Equals(service.clone()));
             if advice.unknown.len() < UNKNOWN_MAX && !may_be_stored(work, signal, of_it)? {
-                advice.unknown.push(Unknown { near: near(&service, &known), kind: "service", name: service });
+                advice.unknown.push(Unknown {
+                    near: near_names(&service, &known),
+                    kind: "service",
+                    name: service,
+                });
             }
         }
     }
@@ -142,7 +146,7 @@ impl Named {
 }
 
 /// Names that look like one, the nearest first.
-fn near(name: &str, known: &BTreeSet<String>) -> Vec<String> {
+pub fn near_names(name: &str, known: &BTreeSet<String>) -> Vec<String> {
     let wanted = name.to_lowercase();
     if wanted.chars().nth(NAME_CHARS_MAX).is_some() {
         return Vec::new();

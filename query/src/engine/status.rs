@@ -254,6 +254,11 @@ impl Engine {
         self
     }
 
+    /// When the program began.
+    pub(crate) fn started(&self) -> UnixNanos {
+        self.watch.started
+    }
+
     /// How the program is doing, and what is stored of the reader's tenant.
     pub async fn status(&self, reader: &Reader) -> Result<Status, QueryError> {
         let store = self.store.clone();

@@ -62,10 +62,15 @@ impl IntoResponse for Failure {
         let mut response =
             (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
         if self.error.is_temporary() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            retry_after(&mut response);
         }
         response
     }
+}
+
+/// Says when to ask again.
+pub(super) fn retry_after(response: &mut Response) {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
 }
 
 /// A name for an answer, to find it in the program's log.

@@ -30,6 +30,20 @@ pub fn parse(text: &str) -> Option<i64> {
     (!text.is_empty() && total <= DURATION_MAX_MS).then_some(total)
 }
 
+/// A duration of at least nothing as it is written; years and weeks stand only where nothing is left of them.
+pub(super) fn text(ms: i64) -> String {
+    let mut out = String::new();
+    let mut rest = ms;
+    for (name, unit) in UNITS {
+        let whole_only = matches!(name, "y" | "w");
+        if rest >= unit && (!whole_only || rest % unit == 0) {
+            out.push_str(&format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
+}
+
 /// Seconds as milliseconds, rounded, if they are in range.
 pub(super) fn from_seconds(seconds: f64) -> Option<i64> {
     let ms = (seconds * 1000.0).round();

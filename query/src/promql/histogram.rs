@@ -62,12 +62,17 @@ pub struct Histogram {
 
 /// A bucket with its bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Bucket {
-    pub(super) lower: f64,
-    pub(super) upper: f64,
-    pub(super) has_lower: bool,
-    pub(super) has_upper: bool,
-    pub(super) count: f64,
+pub struct Bucket {
+    /// The lower bound.
+    pub lower: f64,
+    /// The upper bound.
+    pub upper: f64,
+    /// Whether the lower bound is in it.
+    pub has_lower: bool,
+    /// Whether the upper bound is in it.
+    pub has_upper: bool,
+    /// How much it holds.
+    pub count: f64,
 }
 
 impl Histogram {
@@ -111,7 +116,7 @@ impl Histogram {
     }
 
     /// All buckets that hold something, from the lowest on.
-    pub(super) fn buckets(&self) -> Vec<Bucket> {
+    pub fn buckets(&self) -> Vec<Bucket> {
         let negative = self.negative.iter().rev().map(|counted| self.negative_bucket(*counted));
         let zero = Some(self.zero_bucket()).filter(|zero| zero.count > 0.0);
         let positive = self.positive.iter().map(|counted| self.positive_bucket(*counted));

@@ -82,7 +82,7 @@ impl Labels {
     }
 
     /// The same with one label set to a value; an empty one removes it.
-    pub(super) fn with(&self, name: &str, value: &str) -> Self {
+    pub fn with(&self, name: &str, value: &str) -> Self {
         let others = self.0.iter().filter(|(other, _)| &**other != name).cloned();
         Self::new(others.chain([(Arc::from(name), Arc::from(value))]))
     }
@@ -138,6 +138,18 @@ pub enum MatchOp {
     Regex,
     /// `!~`
     NotRegex,
+}
+
+impl MatchOp {
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
 }
 
 /// One condition on a label. A label that a series does not have counts as empty.

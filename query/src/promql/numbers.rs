@@ -134,16 +134,21 @@ pub(super) fn shortest(value: f64) -> String {
     }
 }
 
-/// A number as Prometheus' API has it: an exponent below 1e-6 and from 1e21 on.
-pub(super) fn of_api(value: f64) -> String {
+/// Writes a number as Prometheus' API has it: an exponent below 1e-6 and from 1e21 on.
+pub(super) fn write_api(out: &mut String, value: f64) {
     let size = value.abs();
-    if !value.is_finite() || size == 0.0 || (1e-6..1e21).contains(&size) {
-        return plain(value);
+    if !value.is_finite() {
+        out.push_str(&plain(value));
+        return;
+    }
+    if size == 0.0 || (1e-6..1e21).contains(&size) {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{value}");
+        return;
     }
     let text = format!("{value:e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) => with_exponent(digits, exponent.parse().unwrap_or_default()),
-        None => text,
+    if let Some((digits, exponent)) = text.split_once('e') {
+        out.push_str(&with_exponent(digits, exponent.parse().unwrap_or_default()));
     }
 }
 

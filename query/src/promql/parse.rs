@@ -20,11 +20,7 @@ pub const REGEXES_MAX: usize = 100;
 
 /// Reads a query.
 pub fn parse(text: &str, options: &Options) -> Result<Expr, Error> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(Error::Limit { name: "text_bytes_max", most: TEXT_BYTES_MAX as u64 });
-    }
-    let tokens = lex::tokens(text)?;
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, selectors: 0, regexes: 0, options };
+    let mut parser = Parser::new(text, options)?;
     if parser.peek().kind == lex::Kind::End {
         return Err(parser.error("no expression found in input"));
     }
@@ -32,6 +28,23 @@ pub fn parse(text: &str, options: &Options) -> Result<Expr, Error> {
     match parser.peek().kind {
         lex::Kind::End => parser.check_selectors(&expr).map(|()| expr),
         _ => Err(parser.unexpected("an operator or the end")),
+    }
+}
+
+/// Reads a selector that stands alone. It may choose every series.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
+    let options = Options::default();
+    let mut parser = Parser::new(text, &options)?;
+    let expr = match parser.peek().kind.clone() {
+        lex::Kind::Word(word) => {
+            parser.at += 1;
+            parser.selector(Some(&word))?
+        }
+        _ => parser.selector(None)?,
+    };
+    match (expr.kind, &parser.peek().kind) {
+        (Kind::Selector(selector), lex::Kind::End) if parser.at > 0 => Ok(selector.matchers),
+        _ => Err(parser.unexpected("a selector alone, as up{job=\"x\"}")),
     }
 }
 
@@ -45,6 +58,16 @@ pub(super) struct Parser<'a> {
     /// Regular expressions read so far.
     regexes: usize,
     options: &'a Options,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, options: &'a Options) -> Result<Self, Error> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(Error::Limit { name: "text_bytes_max", most: TEXT_BYTES_MAX as u64 });
+        }
+        let tokens = lex::tokens(text)?;
+        Ok(Self { text, tokens, at: 0, depth: 0, selectors: 0, regexes: 0, options })
+    }
 }
 
 impl Parser<'_> {

@@ -110,6 +110,11 @@ impl Query {
         Ok(query)
     }
 
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.grid.count
+    }
+
     /// The tree.
     pub fn expr(&self) -> &Expr {
         &self.expr

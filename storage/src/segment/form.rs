@@ -126,7 +126,12 @@ pub(crate) fn unfold(signal: Signal, batch: &RecordBatch, wanted: Wanted<'_>) ->
         if !wanted.has(field.name()) {
             continue;
         }
-        let Some(column) = column(batch, field)? else { continue };
+        let column = match column(batch, field)? {
+            Some(column) => column,
+            // Written before there was such a column.
+            None if schema::is_late(field.name()) => new_null_array(field.data_type(), batch.num_rows()),
+            None => continue,
+        };
         let nullable = field.is_nullable() || field.name() == REST;
         fields.push(Arc::new(field.as_ref().clone().with_nullable(nullable)));
         columns.push(column);

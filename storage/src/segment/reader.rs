@@ -184,16 +184,9 @@ impl Segment {
     ) -> Result<(impl Iterator<Item = Result<RecordBatch>> + use<>, RowNumbers)> {
         let (file, metadata) = self.open()?;
         let groups = self.row_groups(&metadata, selection.range);
-        let names = metadata.schema().fields().iter().map(|field| field.name().as_str());
-        let names: Vec<String> = form::file_columns(names, wanted).into_iter().map(str::to_owned).collect();
-        let parquet = metadata.metadata().file_metadata().schema_descr();
-        let roots = parquet.root_schema().get_fields().iter().enumerate();
-        let roots = roots.filter(|(_, field)| names.iter().any(|name| name == field.name()));
-        let projection = ProjectionMask::roots(parquet, roots.map(|(at, _)| at).collect::<Vec<_>>());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
             .with_batch_size(batch_rows)
-            .with_row_groups(groups.iter().map(|group| group.0).collect())
-            .with_projection(projection);
+            .with_row_groups(groups.iter().map(|group| group.0).collect());
         let ranges: Vec<std::ops::Range<u32>> = groups.into_iter().map(|(_, rows)| rows).collect();
         let numbers = match &selection.rows {
             None => RowNumbers::Ranges(ranges),
@@ -203,19 +196,51 @@ impl Segment {
                 RowNumbers::Chosen(chosen)
             }
         };
+        Ok((self.batches(builder, &metadata, wanted)?, numbers))
+    }
+
+    /// Reads columns of rows in order, in packed form: all, or those of these ranges, which ascend.
+    pub(crate) fn read_ranges(
+        &self,
+        wanted: Wanted<'_>,
+        rows: Option<&[std::ops::Range<u32>]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let (file, metadata) = self.open()?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+            .with_batch_size(BATCH_ROWS);
+        if let Some(rows) = rows {
+            let ranges = rows.iter().map(|rows| rows.start as usize..rows.end as usize);
+            let chosen = RowSelection::from_consecutive_ranges(ranges, self.meta.rows as usize);
+            builder = builder.with_row_selection(chosen);
+        }
+        self.batches(builder, &metadata, wanted)
+    }
+
+    /// The batches of a reader with columns, in packed form.
+    fn batches(
+        &self,
+        builder: ParquetRecordBatchReaderBuilder<CheckedFile>,
+        metadata: &ArrowReaderMetadata,
+        wanted: Wanted<'_>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let names = metadata.schema().fields().iter().map(|field| field.name().as_str());
+        let names: Vec<String> = form::file_columns(names, wanted).into_iter().map(str::to_owned).collect();
+        let parquet = metadata.metadata().file_metadata().schema_descr();
+        let roots = parquet.root_schema().get_fields().iter().enumerate();
+        let roots = roots.filter(|(_, field)| names.iter().any(|name| name == field.name()));
+        let projection = ProjectionMask::roots(parquet, roots.map(|(at, _)| at).collect::<Vec<_>>());
         let signal = self.meta.signal;
         // The names are kept, not the columns asked for: a caller's list may go while rows are read.
         let wanted: Option<Vec<String>> = match wanted {
             Wanted::All => None,
             Wanted::Columns(columns) => Some(columns.iter().map(|column| (*column).to_owned()).collect()),
         };
-        let batches = builder.build()?.map(move |batch| {
+        Ok(builder.with_projection(projection).build()?.map(move |batch| {
             let columns: Option<Vec<&str>> =
                 wanted.as_ref().map(|columns| columns.iter().map(String::as_str).collect());
             let wanted = columns.as_deref().map_or(Wanted::All, Wanted::Columns);
             form::unfold(signal, &batch?, wanted)
-        });
-        Ok((batches, numbers))
+        }))
     }
 
     /// The templates of its log bodies: the dictionary of each row group.

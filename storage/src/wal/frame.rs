@@ -24,7 +24,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, new_null_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{ArrowDictionaryKeyType, FieldRef, Int32Type, Schema, UInt8Type, UInt16Type};
 use arrow::error::ArrowError;
@@ -161,21 +161,32 @@ fn decode_rows(signal: Signal, body: &[u8]) -> Result<RecordBatch, String> {
     let batches = batches.map_err(|error| error.to_string())?;
     let [rows] = batches.as_slice() else { return Err(format!("it has {} batches of rows", batches.len())) };
     let rows = widen(rows).map_err(|error| error.to_string())?;
-    let wire = model::schema::wire(signal);
     let schema = rows.schema();
-    let mut found = schema.fields().iter();
-    for expected in wire.fields() {
-        let same = found.next().is_some_and(|field| {
-            field.name() == expected.name() && field.data_type() == expected.data_type()
-        });
-        if !same {
-            return Err(format!("its rows lack the column {} at its place", expected.name()));
+    let mut found = schema.fields().iter().zip(rows.columns()).peekable();
+    let mut fields: Vec<FieldRef> = Vec::with_capacity(schema.fields().len());
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for expected in model::schema::wire(signal).fields() {
+        let is_same =
+            |field: &FieldRef| field.name() == expected.name() && field.data_type() == expected.data_type();
+        let (field, column) = match found.next_if(|(field, _)| is_same(field)) {
+            Some((field, column)) => (Arc::clone(field), Arc::clone(column)),
+            // Written before there was such a column.
+            None if model::schema::is_late(expected.name()) => {
+                (Arc::clone(expected), new_null_array(expected.data_type(), rows.num_rows()))
+            }
+            None => return Err(format!("its rows lack the column {} at its place", expected.name())),
+        };
+        fields.push(field);
+        columns.push(column);
+    }
+    for (field, column) in found {
+        if model::packed::key(field.name()).is_none() {
+            return Err(format!("its rows have a column {} that is not known", field.name()));
         }
+        fields.push(Arc::clone(field));
+        columns.push(Arc::clone(column));
     }
-    match found.find(|field| model::packed::key(field.name()).is_none()) {
-        Some(unknown) => Err(format!("its rows have a column {} that is not known", unknown.name())),
-        None => Ok(rows),
-    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| error.to_string())
 }
 
 /// The most values of a dictionary whose keys take one byte.

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Overload(OverloadArgs),
     /// The same load alone, and beside clients that ask the worst questions
     Protect(ProtectArgs),
+    /// Metrics by remote write, and PromQL over them, beside Prometheus
+    Metrics(MetricsArgs),
 }
 
 /// Which server is measured: the program, or another at an address.
@@ -378,6 +380,41 @@ pub(crate) struct ProtectArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// `metrics`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MetricsArgs {
+    /// How many series; rounded up to whole hosts of 500
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    pub(crate) series: u32,
+    /// How often each is scraped, every 15 s of event time
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) scrapes: u32,
+    /// Series of a request
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) batch: u32,
+    /// How many connections send them
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) connections: u32,
+    /// How often each query is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) runs: u32,
+    /// What all that is random follows from
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Prometheus, to be measured on the same samples
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prometheus: Option<PathBuf>,
+    /// The program [default: `causeway` beside this benchmark]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    /// Its memory budget, as 512MiB [default: the program's]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// Where data directories are made [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -410,6 +447,8 @@ mod tests {
             ("restart --wal much", false),
             ("restart --wal 64MiB", true),
             ("overload --seconds 600 --times 10", true),
+            ("metrics --series 5000 --scrapes 20 --prometheus p", true),
+            ("metrics --series 0", false),
             ("everything", false),
         ] {
             let read = Cli::try_parse_from(std::iter::once("bench").chain(line.split(' ')));

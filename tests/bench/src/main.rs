@@ -62,6 +62,7 @@ fn measured(cli: &Cli) -> Result<()> {
             Command::Restart(args) => Box::pin(run::restart::run(args)).await,
             Command::Overload(args) => Box::pin(run::overload::run(args)).await,
             Command::Protect(args) => Box::pin(run::protect::run(args)).await,
+            Command::Metrics(args) => Box::pin(run::metrics::run(args)).await,
         }
     })?;
     table::print(&tables, &procfs::machine(), cli.format).context("cannot print")

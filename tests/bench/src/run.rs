@@ -10,6 +10,7 @@ pub(crate) mod query;
 pub(crate) mod restart;
 pub(crate) mod overload;
 pub(crate) mod protect;
+pub(crate) mod metrics;
 
 use crate::drive::Outcome;
 

@@ -12,11 +12,13 @@ const { Checks } = require("../checks.js");
 const { ask, withCauseway, withDirectory } = require("../causeway.js");
 const { checkAddresses } = require("./addresses.js");
 const { withIncident } = require("./broken.js");
+const { checkDashboards } = require("./dashboards.js");
 const { checkFile } = require("./file.js");
 const { checkGoneAway } = require("./gone.js");
 const { checkIncidents } = require("./incident.js");
 const { checkLimits } = require("./limits.js");
 const { checkPages } = require("./pages.js");
+const { checkMetrics } = require("./promql.js");
 const { checkSearchPages } = require("./search.js");
 const { FAILURE, SERVICES, shop } = require("./shop.js");
 const { checkTraces } = require("./trace.js");
@@ -235,6 +237,7 @@ async function takePictures(browser, server, checks, failing, { binary, director
   const { spans } = await server.get(`/api/traces/${failing}`);
   const { span_id: span } = spans.find((each) => each.name === FAILURE.span);
   const sql = "SELECT service_name, count(*) AS spans, approx_percentile_cont(duration_ns, 0.95) / 1e6 AS p95_ms FROM spans GROUP BY 1 ORDER BY 2 DESC";
+  const calls = "sum by (service_name) (rate(traces_span_metrics_calls_total[5m]))";
   await takeAll(browser, server, checks, directory, [
     ["trace", `/traces/${failing}`, { fullPage: true }],
     ["trace-dark", `/traces/${failing}`, { fullPage: true, theme: "dark" }],
@@ -250,6 +253,7 @@ async function takePictures(browser, server, checks, failing, { binary, director
     ["search-spans", "/search?tab=spans"],
     ["search", "/search?tab=logs"],
     ["search-templates", "/search?tab=templates"],
+    ["metrics", `/promql?${new URLSearchParams({ q: calls, t: "now-30m" })}`],
     ["sql", `/sql?q=${encodeURIComponent(sql)}`],
     ["status", "/status"],
     ["start", "/start?for=python"],
@@ -305,9 +309,11 @@ async function main() {
       await checkPages(browser, server, checks);
       await checkSearchPages(browser, server, checks);
       await checkFile(browser, server, checks, failing);
+      await checkMetrics(browser, asked.binary, checks);
       await checkIncidents(browser, asked.binary, checks);
       await checkLimits(browser, asked.binary, checks);
       await checkAddresses(browser, asked.binary, checks);
+      await checkDashboards(browser, asked.binary, checks);
       await checkGoneAway(browser, asked.binary, checks);
       // Last, since it sends traces of its own.
       await checkTraces(browser, server, checks);

@@ -358,6 +358,7 @@ async function checkHostile(browser, server, checks) {
   }
   const pages = ["/", "/services", "/map", "/status", ...["traces", "spans", "logs", "templates"].map((tab) => address({ tab, t: "now-15m" }))];
   pages.push(address({ tab: "logs", t: "now-15m", cols: "message,plain,nested,scope,event", by: "plain,nested" }), address({ tab: "logs", t: "now-15m", whole: "0" }));
+  pages.push("/promql?t=now-15m", `/promql?${new URLSearchParams({ t: "now-15m", q: '{__name__!=""}' })}`);
   pages.push(...sent.map(({ traceId }) => `/traces/${traceId}`));
   await asVisitor(browser, { origin: server.http, failures: true, checks, name: "hostile text" }, async (page) => {
     const isClean = async (where) => {

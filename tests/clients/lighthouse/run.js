@@ -44,6 +44,7 @@ function pages(failing) {
     `/traces/${failing}?view=flame`,
     `/traces/${failing}?view=table`,
     "/compare?sel=now-1h..now&vs=now-2h..now",
+    "/promql",
     "/sql",
     "/status",
     "/start",

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-};
+use arrow::array::{ArrayRef, BooleanBuilder, RecordBatch, StringBuilder};
 use arrow::error::ArrowError;
 use model::packed::{TextColumn, Zeros};
-use model::{Signal, schema};
+use model::{Signal, UnixNanos, schema};
 
+use super::distribution::{Buckets, Distribution, DistributionColumns};
 use super::points::{self, Number, Point, Scratch};
 use super::{Kind, Shared};
 use crate::decode::columns::{
-    Doubles, Envelope, Ids, Integers, Lists, Times, finish_texts, finish_times, integer_lists, number_lists,
-    push_integers, push_non_empty, push_numbers, texts,
+    Doubles, Envelope, Ids, Integers, Lists, Times, finish_texts, finish_times, push_non_empty, texts,
 };
 use crate::decode::context::{Context, stored_time};
 use crate::decode::resource::{hash_part, messages};
@@ -22,7 +20,7 @@ use crate::decode::wire::{Fields, Parts, WireError};
 /// The columns of metrics.
 #[derive(Default)]
 pub(in crate::decode) struct MetricTable<'p> {
-    pub(super) envelope: Envelope,
+    pub(in crate::decode) envelope: Envelope,
     metric: TextColumn,
     kind: TextColumn,
     unit: TextColumn,
@@ -31,8 +29,10 @@ pub(in crate::decode) struct MetricTable<'p> {
     monotonic: BooleanBuilder,
     time: Times,
     start_time: Times,
-    values: ValueColumns,
-    exemplars: Exemplars,
+    value: Doubles,
+    value_int: Integers,
+    distribution: DistributionColumns,
+    pub(in crate::decode) exemplars: Exemplars,
     flags: Integers,
     series: Integers,
     metadata: TextColumn,
@@ -41,7 +41,46 @@ pub(in crate::decode) struct MetricTable<'p> {
     pub(super) scratch: Scratch<'p>,
 }
 
+/// A row of Prometheus remote write but for its attributes, resource and exemplars.
+pub(in crate::decode) struct LabelledRow<'a> {
+    pub(in crate::decode) metric: &'a str,
+    pub(in crate::decode) kind: &'static str,
+    pub(in crate::decode) unit: Option<&'a str>,
+    pub(in crate::decode) description: Option<&'a str>,
+    pub(in crate::decode) temporality: Option<&'static str>,
+    pub(in crate::decode) monotonic: Option<bool>,
+    pub(in crate::decode) time: UnixNanos,
+    pub(in crate::decode) start: Option<UnixNanos>,
+    pub(in crate::decode) value: Option<f64>,
+    pub(in crate::decode) distribution: Option<&'a Distribution<'a>>,
+    pub(in crate::decode) flags: i64,
+    pub(in crate::decode) series: i64,
+    pub(in crate::decode) metadata: &'a str,
+}
+
 impl MetricTable<'_> {
+    /// Adds a row whose attributes and exemplars the caller has put.
+    pub(in crate::decode) fn append_labelled(&mut self, row: &LabelledRow<'_>) {
+        if let Some(distribution) = row.distribution {
+            self.distribution.set(self.envelope.rows(), distribution);
+        }
+        self.envelope.push(0, 1.0);
+        self.series.push(row.series);
+        self.metric.push(row.metric);
+        self.kind.push(row.kind);
+        self.unit.push_option(row.unit);
+        self.description.push_option(row.description);
+        self.temporality.push_option(row.temporality);
+        self.monotonic.append_option(row.monotonic);
+        self.time.push(row.time.0);
+        self.start_time.push_option(row.start.map(|time| time.0));
+        self.value.push_option(row.value);
+        self.value_int.push_option(None);
+        self.flags.push(row.flags);
+        self.metadata.push(row.metadata);
+        self.envelope.attributes.end_row();
+    }
+
     /// Adds a checked point.
     pub(super) fn append(
         &mut self,
@@ -51,6 +90,9 @@ impl MetricTable<'_> {
         shared: &Shared<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), WireError> {
+        if let Some(distribution) = distribution(point, &self.scratch) {
+            self.distribution.set(self.envelope.rows(), &distribution);
+        }
         let attributes = &mut self.envelope.attributes;
         let dropped = context.columns_and_text(&self.scratch.attributes, attributes, &mut self.text)?;
         self.envelope.push(dropped, 1.0);
@@ -65,7 +107,13 @@ impl MetricTable<'_> {
         self.monotonic.append_option((shared.kind == Kind::Sum).then_some(shared.monotonic));
         self.time.push(times.time.0);
         self.start_time.push_option(times.start.map(|time| time.0));
-        self.values.push(point, &self.scratch);
+        let (value, value_int) = match point.number.filter(|_| point.recorded().is_some()) {
+            Some(Number::Double(value)) => (Some(value), None),
+            Some(Number::Int(value)) => (Some(value as f64), Some(value)),
+            None => (None, None),
+        };
+        self.value.push_option(value);
+        self.value_int.push_option(value_int);
         self.exemplars.push(message, shared.kind, point.exemplars, &shared.name, context)?;
         self.flags.push(i64::from(point.flags));
         self.metadata.push_option(shared.metadata.as_deref());
@@ -76,6 +124,7 @@ impl MetricTable<'_> {
     /// All rows.
     pub(super) fn into_rows(mut self) -> Result<RecordBatch, ArrowError> {
         let zeros = &mut Zeros::default();
+        let (distribution, float_distribution) = self.distribution.finish(self.envelope.rows(), zeros)?;
         let mut columns: Vec<ArrayRef> = vec![
             self.metric.finish(zeros),
             self.kind.finish(zeros),
@@ -85,142 +134,68 @@ impl MetricTable<'_> {
             Arc::new(self.monotonic.finish()),
             finish_times(self.time, zeros),
             finish_times(self.start_time, zeros),
+            Arc::new(self.value.finish(zeros)),
+            Arc::new(self.value_int.finish(zeros)),
         ];
-        columns.extend(self.values.finish(zeros)?);
+        columns.extend(distribution);
         columns.extend([
             self.exemplars.finish(zeros)?,
             Arc::new(self.flags.finish(zeros)),
             Arc::new(self.series.finish(zeros)),
             self.metadata.finish(zeros),
         ]);
+        columns.extend(float_distribution);
         self.envelope.finish(Signal::Metrics, columns, zeros)
     }
 }
 
-/// The columns of what points say, in the order of the schema.
-struct ValueColumns {
-    value: Doubles,
-    value_int: Integers,
-    count: Integers,
-    sum: Doubles,
-    min: Doubles,
-    max: Doubles,
-    bounds: ListBuilder<Float64Builder>,
-    bucket_counts: ListBuilder<Int64Builder>,
-    scale: Integers,
-    zero_count: Integers,
-    zero_threshold: Doubles,
-    positive_offset: Integers,
-    positive_counts: ListBuilder<Int64Builder>,
-    negative_offset: Integers,
-    negative_counts: ListBuilder<Int64Builder>,
-    quantiles: Quantiles,
-}
-
-impl Default for ValueColumns {
-    fn default() -> Self {
-        Self {
-            value: Doubles::default(),
-            value_int: Integers::default(),
-            count: Integers::default(),
-            sum: Doubles::default(),
-            min: Doubles::default(),
-            max: Doubles::default(),
-            bounds: number_lists(),
-            bucket_counts: integer_lists(),
-            scale: Integers::default(),
-            zero_count: Integers::default(),
-            zero_threshold: Doubles::default(),
-            positive_offset: Integers::default(),
-            positive_counts: integer_lists(),
-            negative_offset: Integers::default(),
-            negative_counts: integer_lists(),
-            quantiles: Quantiles::default(),
+/// What a histogram or summary says; `None` for a number, and where nothing was recorded.
+fn distribution<'s>(point: &Point<'_>, lists: &'s Scratch<'_>) -> Option<Distribution<'s>> {
+    let kind = point.recorded().filter(|kind| !matches!(kind, Kind::Gauge | Kind::Sum))?;
+    let shared = Distribution {
+        count: Some(point.count.cast_signed()),
+        sum: point.sum,
+        min: point.min,
+        max: point.max,
+        ..Distribution::default()
+    };
+    let side = |offset: Option<i32>, counts: &'s [i64]| Buckets {
+        offset: offset.map(i64::from),
+        counts: offset.map(|_| counts),
+        counts_float: None,
+    };
+    Some(match kind {
+        Kind::ExponentialHistogram => Distribution {
+            scale: Some(i64::from(point.scale)),
+            zero_count: Some(point.zero_count.cast_signed()),
+            zero_threshold: Some(point.zero_threshold),
+            positive: side(point.positive_offset, &lists.positive_counts),
+            negative: side(point.negative_offset, &lists.negative_counts),
+            ..shared
+        },
+        Kind::Summary => Distribution {
+            sum: Some(point.sum.unwrap_or_default()),
+            quantiles: Some(&lists.quantiles),
+            ..shared
+        },
+        _ => {
+            Distribution { bounds: Some(&lists.bounds), bucket_counts: Some(&lists.bucket_counts), ..shared }
         }
-    }
+    })
 }
 
-impl ValueColumns {
-    fn push(&mut self, point: &Point<'_>, lists: &Scratch<'_>) {
-        let kind = point.recorded();
-        let exponential = kind == Some(Kind::ExponentialHistogram);
-        let histogram = kind == Some(Kind::Histogram);
-        let summary = kind == Some(Kind::Summary);
-        let counted = exponential || histogram || summary;
-        let (value, value_int) = match point.number.filter(|_| kind.is_some()) {
-            Some(Number::Double(value)) => (Some(value), None),
-            Some(Number::Int(value)) => (Some(value as f64), Some(value)),
-            None => (None, None),
-        };
-        let sum = if summary { Some(point.sum.unwrap_or_default()) } else { point.sum };
-        self.value.push_option(value);
-        self.value_int.push_option(value_int);
-        self.count.push_option(counted.then_some(point.count.cast_signed()));
-        self.sum.push_option(sum.filter(|_| counted));
-        self.min.push_option(point.min.filter(|_| counted));
-        self.max.push_option(point.max.filter(|_| counted));
-        push_numbers(&mut self.bounds, histogram.then_some(&lists.bounds));
-        push_integers(&mut self.bucket_counts, histogram.then_some(&lists.bucket_counts));
-        self.scale.push_option(exponential.then_some(i64::from(point.scale)));
-        self.zero_count.push_option(exponential.then_some(point.zero_count.cast_signed()));
-        self.zero_threshold.push_option(exponential.then_some(point.zero_threshold));
-        let (positive, negative) = match exponential {
-            true => (point.positive_offset, point.negative_offset),
-            false => (None, None),
-        };
-        self.positive_offset.push_option(positive.map(i64::from));
-        push_integers(&mut self.positive_counts, positive.map(|_| lists.positive_counts.as_slice()));
-        self.negative_offset.push_option(negative.map(i64::from));
-        push_integers(&mut self.negative_counts, negative.map(|_| lists.negative_counts.as_slice()));
-        self.quantiles.push(summary.then_some(&lists.quantiles));
-    }
-
-    fn finish(mut self, zeros: &mut Zeros) -> Result<Vec<ArrayRef>, ArrowError> {
-        Ok(vec![
-            Arc::new(self.value.finish(zeros)),
-            Arc::new(self.value_int.finish(zeros)),
-            Arc::new(self.count.finish(zeros)),
-            Arc::new(self.sum.finish(zeros)),
-            Arc::new(self.min.finish(zeros)),
-            Arc::new(self.max.finish(zeros)),
-            Arc::new(self.bounds.finish()),
-            Arc::new(self.bucket_counts.finish()),
-            Arc::new(self.scale.finish(zeros)),
-            Arc::new(self.zero_count.finish(zeros)),
-            Arc::new(self.zero_threshold.finish(zeros)),
-            Arc::new(self.positive_offset.finish(zeros)),
-            Arc::new(self.positive_counts.finish()),
-            Arc::new(self.negative_offset.finish(zeros)),
-            Arc::new(self.negative_counts.finish()),
-            self.quantiles.finish(zeros)?,
-        ])
-    }
+/// An exemplar of Prometheus remote write.
+pub(in crate::decode) struct LabelledExemplar<'a> {
+    pub(in crate::decode) time: UnixNanos,
+    pub(in crate::decode) value: f64,
+    pub(in crate::decode) trace_id: Option<[u8; 16]>,
+    pub(in crate::decode) span_id: Option<[u8; 8]>,
+    /// Its other labels, in their stored form.
+    pub(in crate::decode) attributes: &'a str,
 }
 
-#[derive(Default)]
-struct Quantiles {
-    lists: Lists,
-    quantile: Doubles,
-    value: Doubles,
-}
-
-impl Quantiles {
-    fn push(&mut self, pairs: Option<&[(f64, f64)]>) {
-        self.lists.push(pairs.map(<[_]>::len));
-        for (quantile, value) in pairs.unwrap_or_default() {
-            self.quantile.push(*quantile);
-            self.value.push(*value);
-        }
-    }
-
-    fn finish(self, zeros: &mut Zeros) -> Result<ArrayRef, ArrowError> {
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(self.quantile.finish(zeros)), Arc::new(self.value.finish(zeros))];
-        self.lists.finish(schema::quantile_fields(), columns, zeros)
-    }
-}
-
-struct Exemplars {
+/// The exemplars of all rows.
+pub(in crate::decode) struct Exemplars {
     lists: Lists,
     time: Times,
     value: Doubles,
@@ -260,6 +235,20 @@ impl Exemplars {
                 .try_for_each(|message| self.push_one(message?, metric, context)),
             _ => Ok(()),
         }
+    }
+
+    /// Adds an exemplar to the row being built.
+    pub(in crate::decode) fn add(&mut self, exemplar: &LabelledExemplar<'_>) {
+        self.time.push(exemplar.time.0);
+        self.value.push(exemplar.value);
+        self.trace_id.push(exemplar.trace_id);
+        self.span_id.push(exemplar.span_id);
+        self.attributes.append_value(exemplar.attributes);
+    }
+
+    /// Ends the list of the row being built, to which so many were added.
+    pub(in crate::decode) fn end_row(&mut self, count: usize) {
+        self.lists.push(Some(count));
     }
 
     fn push_one(&mut self, message: &[u8], metric: &str, context: &mut Context<'_>) -> Result<(), WireError> {

@@ -31,3 +31,20 @@ fn seconds_out_of_range_are_no_duration() {
         assert_eq!(from_seconds(seconds), None, "{seconds}");
     }
 }
+
+#[test]
+fn durations_are_written_in_the_largest_units() {
+    for (ms, expected) in [
+        (0, "0s"),
+        (1001, "1s1ms"),
+        (90_000, "1m30s"),
+        (86_400_000, "1d"),
+        (7 * 86_400_000, "1w"),
+        (30 * 86_400_000, "30d"),
+        (365 * 86_400_000, "1y"),
+        (366 * 86_400_000, "366d"),
+        (400 * 86_400_000 + 1, "400d1ms"),
+    ] {
+        assert_eq!(text(ms), expected);
+    }
+}

@@ -104,10 +104,12 @@ impl Histogram {
 
     /// Brings both to the same schema and the same zero bucket.
     fn meet(&mut self, other: &mut Self) {
-        while !self.is_custom() && self.zero_threshold != other.zero_threshold {
-            match self.zero_threshold < other.zero_threshold {
-                true => self.widen_zero(other.zero_threshold),
-                false => other.widen_zero(self.zero_threshold),
+        // Each turn makes the narrower one wider; what is no number is neither.
+        while !self.is_custom() {
+            match self.zero_threshold.partial_cmp(&other.zero_threshold) {
+                Some(Ordering::Less) => self.widen_zero(other.zero_threshold),
+                Some(Ordering::Greater) => other.widen_zero(self.zero_threshold),
+                Some(Ordering::Equal) | None => break,
             }
         }
         let schema = self.schema.min(other.schema);
@@ -116,7 +118,7 @@ impl Histogram {
     }
 
     /// The same in a coarser schema.
-    pub(in super::super) fn coarsened(mut self, schema: i32) -> Self {
+    pub fn coarsened(mut self, schema: i32) -> Self {
         self.coarsen(schema);
         self
     }

@@ -230,3 +230,11 @@ fn averages_and_variances() {
     let custom = Histogram { sum: 20.0, ..custom(&[-5.0, 5.0, 15.0], &[0.0, 2.0, 2.0]) };
     assert_eq!((custom.average(), custom.variance()), (5.0, 25.0));
 }
+
+#[test]
+fn a_zero_bucket_that_has_no_width_ends_nothing() {
+    let odd = Histogram { zero_threshold: f64::NAN, ..plain(&[1.0]) };
+    assert_eq!(odd.plus(&plain(&[2.0])).unwrap().positive, [(1, 3.0)]);
+    let endless = Histogram { zero_threshold: f64::INFINITY, ..plain(&[1.0]) };
+    assert_eq!(endless.plus(&plain(&[2.0])).unwrap().count, 3.0);
+}

@@ -69,3 +69,30 @@ fn an_empty_histogram_has_no_buckets() {
     let value = Value::Vector(vec![Sample { labels: Labels::empty(), time_ms: 0, point }]);
     assert_eq!(result(&value), r#"[{"metric":{},"histogram":[0,{"count":"0","sum":"0"}]}]"#);
 }
+
+#[test]
+fn a_list_in_pieces_is_the_list() {
+    for count in [0, 1, 2, 40_000] {
+        let items: Vec<usize> = (0..count).collect();
+        let pieces: Vec<String> = list(items, |out, item| out.push_str(&item.to_string())).collect();
+        let items: Vec<usize> = serde_json::from_str(&pieces.concat()).unwrap();
+        assert!(items.into_iter().eq(0..count));
+        let (_, others) = pieces.split_last().unwrap();
+        assert!(others.iter().all(|piece| piece.len() >= PIECE_BYTES && piece.len() < PIECE_BYTES + 10));
+        assert_eq!(others.is_empty(), count < 40_000);
+    }
+}
+
+#[test]
+fn pieces_are_the_result() {
+    let labels = Labels::new([("a", "b")]);
+    let sample = |value| Sample { labels: labels.clone(), time_ms: 1500, point: Point::Float(value) };
+    for value in [
+        Value::Scalar { time_ms: 0, value: f64::INFINITY },
+        Value::Vector(Vec::new()),
+        Value::Vector(vec![sample(1.0), sample(f64::NAN)]),
+        Value::Matrix(vec![Points { labels: labels.clone(), points: vec![(1000, Point::Float(0.5))] }]),
+    ] {
+        assert_eq!(pieces(value.clone()).collect::<String>(), result(&value));
+    }
+}

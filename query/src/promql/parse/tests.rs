@@ -199,3 +199,26 @@ fn texts_and_trees_have_limits() {
     let large = parse(r#"{a=~"(\\w{999}){999}"}"#, &Options::default()).unwrap_err().to_string();
     assert!(large.contains("size limit"), "{large}");
 }
+
+#[test]
+fn a_selector_alone_is_read() {
+    for (text, names) in [
+        ("up", Some(vec!["up"])),
+        ("up{job=\"x\"}", Some(vec!["up", "x"])),
+        (" {job=~\"x.*\"} ", Some(vec!["x.*"])),
+        ("sum", Some(vec!["sum"])),
+        ("{}", Some(vec![])),
+        ("{a=~\".*\"}", Some(vec![".*"])),
+        ("", None),
+        ("5", None),
+        ("up[5m]", None),
+        ("up offset 5m", None),
+        ("sum(up)", None),
+        ("up{", None),
+        ("\"up\"", None),
+    ] {
+        let found = parse_selector(text).ok();
+        let values = found.map(|found| found.iter().map(|one| one.value.clone()).collect::<Vec<_>>());
+        assert_eq!(values, names.map(|names| names.into_iter().map(str::to_owned).collect()), "{text}");
+    }
+}

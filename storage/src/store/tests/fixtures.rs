@@ -1,6 +1,6 @@
 //! A data directory of every released format is kept for ever, and read by every later program.
 //!
-//! `CAUSEWAY_WRITE_FIXTURE=1 cargo test --workspace --lib a_data_directory_of_format_3` writes that of the
+//! `CAUSEWAY_WRITE_FIXTURE=1 cargo test --workspace --lib a_data_directory_of_format_4` writes that of the
 //! newest format anew. Once a format is released, its directory is never written again.
 
 use arrow::array::{
@@ -97,19 +97,24 @@ fn a_data_directory_of_format_2_is_read_for_ever() {
 /// Format 3: as format 2, and the spans of segments are rolled up.
 #[test]
 fn a_data_directory_of_format_3_is_read_for_ever() {
+    check(3, check_rolled_up);
+}
+
+/// Format 4: as format 3, and metrics have the columns of Prometheus' histograms.
+#[test]
+fn a_data_directory_of_format_4_is_read_for_ever() {
     if std::env::var_os(WRITE).is_some() {
-        write_fixture(&kept(3));
+        write_fixture(&kept(4));
     }
-    check(3, |snapshot, state| {
-        check_all(snapshot, state);
-        assert!(
-            snapshot.table(Signal::Spans).segments.iter().all(|segment| segment.meta.rolled_up),
-            "{state}"
-        );
-        if state == "only read" {
-            assert_eq!(snapshot.segments(Signal::Red), 2);
-        }
-    });
+    check(4, check_rolled_up);
+}
+
+fn check_rolled_up(snapshot: &Snapshot, state: &str) {
+    check_all(snapshot, state);
+    assert!(snapshot.table(Signal::Spans).segments.iter().all(|segment| segment.meta.rolled_up), "{state}");
+    if state == "only read" {
+        assert_eq!(snapshot.segments(Signal::Red), 2);
+    }
 }
 
 /// Holds everything that a fixture with all signals has against what was written to it.

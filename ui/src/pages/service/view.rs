@@ -165,6 +165,7 @@ pub(super) fn missing(visit: &Visit, version: &'static str, asked: &Asked, known
 fn bare(visit: &Visit, version: &'static str, asked: &Asked) -> ServicePage {
     let (q, t) = (asked.q(), asked.range.text.as_str());
     let explain = Address::new("/explain").with("t", t).with("service", &asked.name).link();
+    let metrics = Address::new("/promql").with("service", &asked.name).with("t", t).link();
     let map = Address::new("/map").with("service", &asked.name).with("t", t).link();
     let sql = format!(
         "SELECT operation, kind, sum(calls) AS calls, sum(errors) AS errors, quantile_merge(duration, 0.95) AS p95_ns \
@@ -187,6 +188,7 @@ fn bare(visit: &Visit, version: &'static str, asked: &Asked) -> ServicePage {
             (explain, "Explain this time"),
             (search("traces", &q, t), "Traces"),
             (search("logs", &q, t), "Logs"),
+            (metrics, "Metrics"),
             (map, "Map"),
         ]),
         copy: CopyAs::new(visit, &asked.range)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampNanosecondBuilder,
+    TimestampNanosecondBuilder, new_null_array,
 };
 use arrow::error::ArrowError;
 use model::{Signal, schema};
@@ -87,7 +87,12 @@ impl MetricTable {
             Arc::new(self.series.finish()),
             Arc::new(self.metadata.finish()),
         ]);
-        RecordBatch::try_new(schema::wire(Signal::Metrics), columns)
+        let schema = schema::wire(Signal::Metrics);
+        let rows = columns[0].len();
+        // What only Prometheus' histograms have.
+        let missing = schema.fields()[columns.len()..].iter();
+        columns.extend(missing.map(|field| new_null_array(field.data_type(), rows)));
+        RecordBatch::try_new(schema, columns)
     }
 }
 
