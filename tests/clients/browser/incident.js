@@ -29,6 +29,9 @@ async function checkWay(page, checks, incident, theme) {
   await line.waitFor();
   await line.click();
   await page.getByRole("complementary", { name: /^Log/ }).getByText(REASON).first().waitFor();
+  // Whether script shows the line or the server does, nothing is under way when the visitor goes on.
+  await page.waitForURL(/[?&]log=/);
+  await page.waitForLoadState("networkidle");
 }
 
 async function checkPages(page, checks, incident, theme) {
